@@ -1,1 +1,19 @@
-//! To be written.
+//! The Bloom engine: the cognitive level of questions and learning objectives, the craft of
+//! questions, and text embeddings, all from one small transformer encoder held in RAM.
+//!
+//! [`Engine::load`] reads an artifact (configuration, tokenizer, weights). [`Engine::analyze`]
+//! gives a [`Classification`] and an embedding from one pass; [`Engine::validate`] adds the
+//! item-writing rules; [`evaluate::bloom`] measures a model on labelled rows.
+//!
+//! Everything here is CPU work and blocks: an asynchronous caller hands it to a blocking thread.
+
+mod classification;
+mod engine;
+mod error;
+pub mod evaluate;
+mod validation;
+
+pub use classification::{Classification, Language, Probabilities, Reason, Verdict};
+pub use engine::{Analysis, Engine};
+pub use error::Error;
+pub use validation::{Agreement, Finding, LevelCheck, Rule, Severity, Validation};
