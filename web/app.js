@@ -1,0 +1,1 @@
+document.getElementById("main").append("The page is on its way.");
