@@ -1,1 +1,168 @@
-export {};
+// The HTTP API: tokens, requests, problem documents; and what is kept in this browser.
+
+/** Values kept in this browser; in memory alone where storage is forbidden. */
+export const kept = {
+  memory: new Map(),
+  get(name) {
+    try {
+      return JSON.parse(localStorage.getItem(`quizmentor.${name}`));
+    } catch {
+      return this.memory.get(name) ?? null;
+    }
+  },
+  set(name, value) {
+    try {
+      if (value === null) localStorage.removeItem(`quizmentor.${name}`);
+      else localStorage.setItem(`quizmentor.${name}`, JSON.stringify(value));
+    } catch {
+      this.memory.set(name, value);
+    }
+  },
+};
+
+/** Tells `account` (who is signed in has changed) and `notice` (detail: words for the user). */
+export const events = new EventTarget();
+
+const tell = (words) => events.dispatchEvent(new CustomEvent("notice", { detail: words }));
+
+/** A failed request; status 0 means that no answer came. */
+export class Problem extends Error {
+  constructor({ title, status, detail, errors, retry_after }) {
+    super(detail || title);
+    Object.assign(this, { title, status, detail, errors: errors ?? [], retry_after });
+  }
+
+  /** Whether the same request may well succeed later. */
+  get passing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+const UNREACHABLE = {
+  title: "No connection.",
+  status: 0,
+  detail: "The server cannot be reached. Check your connection, then try again.",
+};
+const REQUEST_TIMEOUT_MS = 20_000;
+const RENEW_BEFORE_MS = 30 * 86_400_000;
+
+async function problemOf(response) {
+  const fallback = { title: "The request failed.", status: response.status, detail: response.statusText };
+  try {
+    return new Problem({ ...fallback, ...(await response.json()), status: response.status });
+  } catch {
+    return new Problem(fallback);
+  }
+}
+
+async function send(method, path, { token, json, text }) {
+  const headers = { Accept: "application/json, text/plain" };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (json !== undefined) headers["Content-Type"] = "application/json";
+  if (text !== undefined) headers["Content-Type"] = "text/plain; charset=utf-8";
+  const body = json === undefined ? text : JSON.stringify(json);
+  let response;
+  try {
+    const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    response = await fetch(path, { method, headers, body, signal, cache: "no-store" });
+    if (!response.ok) throw await problemOf(response);
+    const isJson = response.headers.get("Content-Type")?.includes("json");
+    return isJson ? await response.json() : await response.text();
+  } catch (error) {
+    throw error instanceof Problem ? error : new Problem(UNREACHABLE);
+  }
+}
+
+export const account = () => kept.get("account");
+
+function signIn(token) {
+  const before = account();
+  kept.set("account", token);
+  if (before?.learner !== token?.learner) {
+    kept.set("session", null);
+    kept.set("pending", null);
+  }
+  events.dispatchEvent(new Event("account"));
+}
+
+let newGuest = null;
+
+/** The token's holder; makes a guest when there is none. */
+async function someone() {
+  const present = account();
+  if (present && Date.parse(present.expires_at) > Date.now()) return present;
+  newGuest ??= send("POST", "/v1/auth/guest", {})
+    .then((token) => {
+      if (present) tellExpired(present);
+      signIn(token);
+      return token;
+    })
+    .finally(() => (newGuest = null));
+  return newGuest;
+}
+
+function tellExpired(old) {
+  tell(
+    old.role === "learner"
+      ? "Your sign-in was no longer valid, so you go on as a new guest. Earlier progress stays with the old sign-in."
+      : "Your sign-in is no longer valid. Ask for a new sign-in link; until then you are a guest.",
+  );
+}
+
+/** An authenticated request. A token that is refused is replaced by a new guest's, once. */
+async function call(method, path, content = {}) {
+  const { token } = await someone();
+  try {
+    return await send(method, path, { ...content, token });
+  } catch (problem) {
+    if (problem.status !== 401) throw problem;
+    const refused = account();
+    if (refused?.token === token) {
+      kept.set("account", { ...refused, expires_at: new Date(0).toISOString() });
+    }
+    return send(method, path, { ...content, token: (await someone()).token });
+  }
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, json) => call("POST", path, { json });
+export const postText = (path, text) => call("POST", path, { text });
+export const getPublic = (path) => send("GET", path, {});
+
+/** `path` with those of `values` that are set. */
+export function query(path, values) {
+  const set = Object.entries(values).filter(([, value]) => value);
+  return set.length ? `${path}?${new URLSearchParams(set)}` : path;
+}
+
+/** Extends a token that ends within 30 days. */
+export async function renewToken() {
+  const present = account();
+  const left = present ? Date.parse(present.expires_at) - Date.now() : 0;
+  if (left <= 0 || left > RENEW_BEFORE_MS) return;
+  await send("POST", "/v1/auth/renew", { token: present.token }).then(signIn, () => {});
+}
+
+/** Signs in with a one-time code; the guest of this browser is kept for later. */
+export async function redeem(code) {
+  const token = await send("POST", "/v1/auth/link", { json: { code } });
+  const present = account();
+  if (present?.role === "learner") kept.set("guest", present);
+  signIn(token);
+}
+
+/** Back to the guest of this browser. */
+export function signOut() {
+  signIn(kept.get("guest"));
+  kept.set("guest", null);
+}
+
+/** A random UUID, also where the page came over plain HTTP. */
+export function uuid() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}

@@ -1,1 +1,2 @@
-export {};
+export const title = "Authors";
+export function render(root) { root.append("Soon."); }

@@ -1,1 +1,2 @@
-export {};
+export const title = "Bloom levels";
+export function render(root) { root.append("Soon."); }

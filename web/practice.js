@@ -1,1 +1,2 @@
-export {};
+export const title = "Practise";
+export function render(root) { root.append("Soon."); }

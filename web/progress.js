@@ -1,1 +1,2 @@
-export {};
+export const title = "Progress";
+export function render(root) { root.append("Soon."); }
