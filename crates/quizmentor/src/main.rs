@@ -1,1 +1,70 @@
-fn main() {}
+//! QuizMentor: quizzes and learning, every engine in one program.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use axum::Router;
+use clap::Parser;
+
+use cli::{Arguments, Command, ConfigCommand, ServeArguments};
+use serve::Application;
+
+mod cli;
+mod config;
+mod lifecycle;
+mod logging;
+mod serve;
+
+/// Exit status for mistakes in what the user wrote, as for flags.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        None => serve(&arguments.serve),
+        Some(Command::Serve(flags)) => serve(&flags),
+        Some(Command::Config(ConfigCommand::Check { file })) => {
+            config::load(file.as_deref(), cli::environment())
+                .map(|_| println!("no mistakes found"))
+                .map_err(Into::into)
+        }
+        Some(Command::Config(ConfigCommand::Print)) => {
+            print!("{}", config::DEFAULTS);
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(if error.is::<config::Mistakes>() { USAGE } else { 1 })
+        }
+    }
+}
+
+fn serve(flags: &ServeArguments) -> anyhow::Result<()> {
+    let inherited = lifecycle::sockets::inherit()?;
+    let config = flags.settings()?;
+    let filter = logging::init(&config.log.filter)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let served = runtime.block_on(serve::run(flags, config, inherited, &filter, build));
+    // Work that no one waits for any more must not hold the exit up.
+    runtime.shutdown_background();
+    served
+}
+
+struct Bare;
+
+impl Application for Bare {
+    fn router(&self) -> Router {
+        Router::new()
+    }
+}
+
+async fn build(start: serve::Start) -> anyhow::Result<Bare> {
+    tracing::debug!(?start, "building the application");
+    Ok(Bare)
+}

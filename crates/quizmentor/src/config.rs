@@ -1,0 +1,174 @@
+//! Settings: documented defaults, one TOML file, the environment, flags.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde::{Deserialize, Deserializer, de::Error};
+use tracing_subscriber::EnvFilter;
+
+mod secret;
+mod source;
+
+pub(crate) use secret::{Secret, token_key};
+pub(crate) use source::{Mistakes, load};
+
+/// The default settings with their explanations, as a file to start from.
+pub(crate) const DEFAULTS: &str = include_str!("../defaults.toml");
+
+/// Everything that can be set; `defaults.toml` explains each key and holds its default.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) limits: Limits,
+    pub(crate) log: Log,
+    pub(crate) auth: Auth,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) listen: SocketAddr,
+    #[serde(deserialize_with = "roles")]
+    pub(crate) roles: Vec<Role>,
+    #[serde(deserialize_with = "path")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[serde(deserialize_with = "path")]
+    pub(crate) models_dir: Option<PathBuf>,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) request_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) drain_timeout: Duration,
+}
+
+/// Bounds on what one peer may take.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    #[serde(deserialize_with = "within::<_, 1, 1_000_000>")]
+    pub(crate) connections: u32,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) header_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) idle_timeout: Duration,
+    #[serde(deserialize_with = "within::<_, 1, 1000>")]
+    pub(crate) headers: u32,
+    #[serde(deserialize_with = "within::<_, 8192, 1_048_576>")]
+    pub(crate) header_bytes: u32,
+    #[serde(deserialize_with = "within::<_, 1, 10_000>")]
+    pub(crate) streams: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    #[serde(deserialize_with = "filter")]
+    pub(crate) filter: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Auth {
+    #[serde(deserialize_with = "path")]
+    pub(crate) token_key_file: Option<PathBuf>,
+}
+
+/// A group of routes and tasks that a process takes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// Classifies and validates questions
+    Bloom,
+    /// Practice sessions, answers, reviews, mastery
+    Adaptive,
+    /// The question bank: writing, importing, searching
+    Bank,
+    /// Background work: calibration, delivery of events
+    Jobs,
+    /// The pages for the browser
+    Web,
+}
+
+impl Config {
+    /// The directory for data: the one that is set, else `$STATE_DIRECTORY`, else the user's data
+    /// directory. That last one, rather than one below the working directory, finds the same
+    /// data wherever the program is started and never leaves any in a checkout.
+    pub(crate) fn data_dir(&self) -> anyhow::Result<PathBuf> {
+        if let Some(dir) = &self.server.data_dir {
+            return Ok(dir.clone());
+        }
+        if let Some(dirs) = std::env::var_os("STATE_DIRECTORY")
+            && let Some(first) = std::env::split_paths(&dirs).next()
+        {
+            return Ok(first);
+        }
+        let base = |name| {
+            let dir = PathBuf::from(std::env::var_os(name)?);
+            dir.is_absolute().then_some(dir)
+        };
+        base("XDG_DATA_HOME")
+            .or_else(|| Some(base("HOME")?.join(".local/share")))
+            .map(|base| base.join("quizmentor"))
+            .context("no place for data: neither --data-dir nor $STATE_DIRECTORY nor $HOME is set")
+    }
+
+    /// The directory of the trained models.
+    pub(crate) fn models_dir(&self) -> PathBuf {
+        let installed = || {
+            let program = std::env::current_exe().ok()?;
+            let dir = program.parent()?.parent()?.join("share/quizmentor/models");
+            dir.is_dir().then_some(dir)
+        };
+        self.server.models_dir.clone().or_else(installed).unwrap_or_else(|| "models".into())
+    }
+}
+
+fn roles<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Role>, D::Error> {
+    let roles = Vec::deserialize(input)?;
+    if roles.is_empty() {
+        return Err(D::Error::custom("a process needs at least one role"));
+    }
+    Ok(roles)
+}
+
+fn path<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(input)?;
+    Ok((path != Path::new("")).then_some(path))
+}
+
+fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(input)?;
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|signed| Duration::try_from(signed).ok())
+        .filter(|duration| (Duration::from_millis(1)..=Duration::from_hours(24)).contains(duration))
+        .ok_or_else(|| {
+            D::Error::custom(format!(
+                "\"{text}\" is no duration from 1ms to 24h; write a number with its unit, such as \
+                 \"500ms\", \"10s\" or \"2m\""
+            ))
+        })
+}
+
+fn within<'de, D: Deserializer<'de>, const LEAST: u32, const MOST: u32>(
+    input: D,
+) -> Result<u32, D::Error> {
+    let number = i64::deserialize(input)?;
+    u32::try_from(number)
+        .ok()
+        .filter(|number| (LEAST..=MOST).contains(number))
+        .ok_or_else(|| D::Error::custom(format!("{number} is not within {LEAST} to {MOST}")))
+}
+
+fn filter<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let text = String::deserialize(input)?;
+    EnvFilter::builder()
+        .parse(&text)
+        .map_err(|error| D::Error::custom(format!("\"{text}\" is no log filter: {error}")))?;
+    Ok(text)
+}

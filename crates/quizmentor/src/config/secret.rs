@@ -1,0 +1,118 @@
+//! Secrets come from files, never from settings or the environment.
+
+use std::{
+    fmt, fs,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, ensure};
+use rand::RngExt;
+
+use super::Config;
+
+/// A token key shorter than this (bytes) could be guessed.
+const KEY_BYTES: usize = 32;
+
+/// Bytes that are never shown.
+#[derive(Clone)]
+pub(crate) struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The bytes themselves.
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Secret(…)")
+    }
+}
+
+/// The key that signs tokens: from the file that is set, else from `$CREDENTIALS_DIRECTORY`, else
+/// from the data directory, where it is made (readable by its owner only) if it is not there yet.
+///
+/// # Errors
+///
+/// When the file cannot be read or made, or holds fewer than 32 bytes.
+pub(crate) fn token_key(config: &Config, data_dir: &Path) -> anyhow::Result<Secret> {
+    let credential = || {
+        let file = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join("token-key");
+        file.exists().then_some(file)
+    };
+    if let Some(file) = config.auth.token_key_file.clone().or_else(credential) {
+        return read(&file);
+    }
+    let file = data_dir.join("token-key");
+    if !file.exists() {
+        create(&file)?;
+    }
+    read(&file)
+}
+
+/// The content of `file` without the line end that editors add.
+fn read(file: &Path) -> anyhow::Result<Secret> {
+    let mut bytes =
+        fs::read(file).with_context(|| format!("cannot read the token key {}", file.display()))?;
+    bytes.truncate(bytes.trim_ascii_end().len());
+    ensure!(
+        bytes.len() >= KEY_BYTES,
+        "the token key {} has {} bytes; at least {KEY_BYTES} are needed",
+        file.display(),
+        bytes.len()
+    );
+    Ok(Secret(bytes))
+}
+
+/// Writes a new random key to `file`, whole or not at all; one made meanwhile by another process
+/// stays.
+fn create(file: &Path) -> anyhow::Result<()> {
+    let context = || format!("cannot make the token key {}", file.display());
+    let key: [u8; KEY_BYTES] = rand::rng().random();
+    let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let dir = file.parent().unwrap_or(Path::new("."));
+    let mut draft = tempfile::NamedTempFile::new_in(dir).with_context(context)?;
+    draft
+        .write_all(text.as_bytes())
+        .and_then(|()| draft.as_file().sync_all())
+        .with_context(context)?;
+    match draft.persist_noclobber(file) {
+        Err(refused) if refused.error.kind() != ErrorKind::AlreadyExists => {
+            Err(refused.error).with_context(context)
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_for_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = crate::config::load(None, []).unwrap();
+        let first = token_key(&config, dir.path()).unwrap();
+        let second = token_key(&config, dir.path()).unwrap();
+        assert_eq!(first.expose(), second.expose());
+        assert_eq!(first.expose().len(), 2 * KEY_BYTES);
+        let mode = fs::metadata(dir.path().join("token-key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(format!("{first:?}"), "Secret(…)");
+    }
+
+    #[test]
+    fn a_short_key_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        fs::write(&file, "only sixteen byt\n").unwrap();
+        let mut config = crate::config::load(None, []).unwrap();
+        config.auth.token_key_file = Some(file);
+        let error = token_key(&config, dir.path()).unwrap_err().to_string();
+        assert!(error.contains("has 16 bytes; at least 32"), "{error}");
+    }
+}

@@ -1,0 +1,218 @@
+//! One connection, from its first byte to its last, within limits.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::ConnectInfo,
+};
+use hyper::{
+    Request, Response,
+    body::{Body as HttpBody, Frame, Incoming, SizeHint},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, watch},
+    time::{self, Instant},
+};
+use tower::ServiceExt;
+
+use super::layers::OnDrop;
+use crate::config::{Config, Limits};
+
+/// Name of the gauge of open connections.
+pub(super) const CONNECTIONS: &str = "http_connections";
+
+/// What serves one connection.
+pub(super) struct Connection {
+    pub(super) peer: SocketAddr,
+    pub(super) router: Router,
+    pub(super) config: Arc<Config>,
+    /// Turns true when the connection should end after the requests that run.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Connection {
+    /// Serves `stream` to its end; its slot is free again after that.
+    pub(super) async fn serve(self, stream: TcpStream, _slot: OwnedSemaphorePermit) {
+        metrics::gauge!(CONNECTIONS).increment(1.0);
+        let _open = OnDrop(|| metrics::gauge!(CONNECTIONS).decrement(1.0));
+        let ended = match stream.set_nodelay(true) {
+            Ok(()) => self.drive(stream).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(error, "connection broken off");
+        }
+    }
+
+    async fn drive(
+        mut self,
+        stream: TcpStream,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let activity = Arc::new(Activity::new());
+        let (router, peer) = (&self.router, self.peer);
+        let service = service_fn(|request: Request<Incoming>| {
+            answer(router.clone(), peer, request, Running::start(Arc::clone(&activity)))
+        });
+        let Limits { header_timeout, idle_timeout, .. } = self.config.limits;
+        let busy_timeout = idle_timeout + self.config.server.request_timeout;
+        let http = http(&self.config.limits);
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let mut check = pin!(time::sleep(header_timeout));
+        let mut closing = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => return ended,
+                _ = self.stop.wait_for(|stop| *stop), if !closing => {
+                    closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = check.as_mut() => match activity.verdict(idle_timeout, busy_timeout) {
+                    Verdict::Moving { until } => check.as_mut().reset(until),
+                    Verdict::Idle if !closing => {
+                        closing = true;
+                        connection.as_mut().graceful_shutdown();
+                        check.as_mut().reset(Instant::now() + idle_timeout);
+                    }
+                    Verdict::Idle => return Err("the peer does not take its response".into()),
+                    Verdict::Stalled => return Err("the peer stalls".into()),
+                },
+            }
+        }
+    }
+}
+
+/// The protocols, set to the limits. HTTP/1 bounds every head in time; the first one, and with it
+/// the choice of protocol, is bounded by `Activity` for both.
+fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(limits.headers as usize)
+        .max_buf_size(limits.header_bytes as usize);
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.idle_timeout / 2)
+        .keep_alive_timeout(limits.header_timeout)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(limits.header_bytes);
+    http
+}
+
+async fn answer(
+    router: Router,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+    running: Running,
+) -> Result<Response<Watched>, Infallible> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = router.oneshot(request).await?;
+    Ok(response.map(|body| Watched { body, running }))
+}
+
+/// What a connection has been doing.
+struct Activity(Mutex<Requests>);
+
+struct Requests {
+    any: bool,
+    running: usize,
+    /// When a request began, or a response moved or ended.
+    moved: Instant,
+}
+
+/// What to make of a connection.
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    /// Ask again then.
+    Moving { until: Instant },
+    /// Nothing runs and nothing came for long.
+    Idle,
+    /// No first request, or a response that nobody takes.
+    Stalled,
+}
+
+impl Activity {
+    fn new() -> Self {
+        Self(Mutex::new(Requests { any: false, running: 0, moved: Instant::now() }))
+    }
+
+    /// The verdict once the time for the first request is over.
+    fn verdict(&self, idle_timeout: Duration, busy_timeout: Duration) -> Verdict {
+        let requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = requests.running > 0;
+        let until = requests.moved + if busy { busy_timeout } else { idle_timeout };
+        match requests.any {
+            true if Instant::now() < until => Verdict::Moving { until },
+            true if !busy => Verdict::Idle,
+            _ => Verdict::Stalled,
+        }
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Requests)) {
+        let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut requests);
+        requests.moved = Instant::now();
+    }
+}
+
+/// A request from its head to its response's last byte.
+struct Running(Arc<Activity>);
+
+impl Running {
+    fn start(activity: Arc<Activity>) -> Self {
+        activity.update(|requests| {
+            requests.any = true;
+            requests.running += 1;
+        });
+        Self(activity)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.update(|requests| requests.running -= 1);
+    }
+}
+
+/// A response's body that tells when it moves.
+struct Watched {
+    body: Body,
+    running: Running,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.running.0.update(|_| {});
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

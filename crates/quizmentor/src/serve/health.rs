@@ -1,0 +1,96 @@
+//! What load balancers, operators and metrics collectors ask: /livez, /readyz, /metrics.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use arc_swap::ArcSwapOption;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
+
+use super::{
+    connection::CONNECTIONS,
+    layers::{self, REQUEST_SECONDS, problem},
+};
+
+/// Upper bounds of the request histogram's buckets, in seconds.
+const BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// Whether requests should come here.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    draining: AtomicBool,
+    fault: ArcSwapOption<String>,
+}
+
+impl Health {
+    /// No more requests, please: the process is about to exit.
+    pub(crate) fn set_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// What keeps the process from serving well, or `None`.
+    pub(crate) fn set_fault(&self, fault: Option<String>) {
+        match (self.fault.load().as_deref(), &fault) {
+            (None, Some(fault)) => tracing::error!(fault, "not ready"),
+            (Some(_), None) => tracing::info!("ready again"),
+            _ => {}
+        }
+        self.fault.store(fault.map(Arc::new));
+    }
+
+    fn hindrance(&self) -> Option<String> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Some("draining: this process is about to exit".to_owned());
+        }
+        self.fault.load().as_deref().cloned()
+    }
+}
+
+/// The three routes.
+pub(crate) fn routes(health: Arc<Health>) -> Router {
+    Router::new()
+        .route("/livez", get(async || "alive\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_text))
+        .with_state(health)
+}
+
+async fn readyz(State(health): State<Arc<Health>>) -> Response {
+    match health.hindrance() {
+        None => "ready\n".into_response(),
+        Some(hindrance) => problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &hindrance),
+    }
+}
+
+async fn metrics_text() -> Response {
+    let (recorder, process) = recorder();
+    process.collect();
+    let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (text, recorder.render()).into_response()
+}
+
+/// The process's recorder of metrics, made on first use.
+pub(crate) fn recorder() -> &'static (PrometheusHandle, Collector) {
+    static RECORDER: OnceLock<(PrometheusHandle, Collector)> = OnceLock::new();
+    RECORDER.get_or_init(|| {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full(REQUEST_SECONDS.to_owned()), &BUCKETS)
+            .and_then(PrometheusBuilder::install_recorder)
+            .expect("no other recorder is installed and there are buckets");
+        let process = Collector::default();
+        process.describe();
+        layers::describe();
+        metrics::describe_gauge!(CONNECTIONS, "Open connections");
+        (recorder, process)
+    })
+}
