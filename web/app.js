@@ -91,5 +91,5 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 
 showAccount();
-await renewToken();
+renewToken();
 await navigate({ moveFocus: false });
