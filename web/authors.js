@@ -1,2 +1,191 @@
+// The authors' area: sign in, search by meaning, list, import, export.
+
+import { account, get, getPublic, postText, query, redeem } from "/api.js";
+import { LEVELS, capital, count, excerpt, fill, h, onSubmit, percent, rich } from "/markup.js";
+
 export const title = "Authors";
-export function render(root) { root.append("Soon."); }
+
+export function render(root) {
+  const who = account();
+  root.append(h("h1", { tabindex: -1 }, "Authors"));
+  if (!who || who.role === "learner") root.append(signInCard(root));
+  else root.append(searchCard(), listCard(), importCard(), exportCard());
+}
+
+function card(id, heading, ...content) {
+  return h("section", { class: "card", "aria-labelledby": id }, h("h2", { id }, heading), content);
+}
+
+function signInCard(root) {
+  const place = h("div");
+  const code = h("input", { id: "code", type: "text", autocomplete: "one-time-code", spellcheck: "false", required: true });
+  const form = h(
+    "form",
+    {},
+    h("label", { for: "code" }, "Code, or the whole link"),
+    code,
+    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Sign in")),
+  );
+  onSubmit(form, place, async () => {
+    await redeem(code.value.trim().replace(/^.*#code=/, ""));
+    root.replaceChildren();
+    render(root);
+    root.querySelector("h1").focus();
+    return [];
+  });
+  return card(
+    "sign-in",
+    "Sign in",
+    h("p", {}, "Authors search, import and export the question bank. A sign-in link comes from whoever runs this installation; it works once."),
+    form,
+    place,
+  );
+}
+
+function questionItem(question, aside) {
+  const { id, stem, format, skill_name: skill, subject_name: subject, level, status } = question;
+  return h(
+    "li",
+    {},
+    h("p", {}, excerpt(stem, format, 220)),
+    h("p", { class: "meta" }, [subject, skill, level && capital(level), status !== "published" && capital(status)]
+      .filter(Boolean)
+      .flatMap((text) => [h("span", { class: "tag" }, text), " "]), aside, h("code", { class: "soft" }, id)),
+    h("details", {}, h("summary", {}, "Options, key, explanation"), answersOf(question)),
+  );
+}
+
+function answersOf({ body, format, explanation }) {
+  const lines = {
+    single_choice: () => body.options.map(choice),
+    multiple_choice: () => body.options.map(choice),
+    true_false: () => [body.key ? "✓ True" : "✓ False"],
+    short_answer: () => body.accepted.map(({ text, credit }) => `${credit === 1 ? "✓" : percent(credit)} ${text}`),
+    numerical: () => body.accepted.map(({ min, max, credit }) => `${credit === 1 ? "✓" : percent(credit)} ${min === max ? min : `${min} to ${max}`}`),
+    matching: () => body.pairs.map(({ prompt, answer }) => (prompt ? `${prompt} → ${answer}` : `(distractor) ${answer}`)),
+    essay: () => ["Scored by people."],
+  }[body.kind];
+  return [
+    h("ul", { class: "plain-list tight" }, (lines?.() ?? []).map((line) => rich(line, format, "li"))),
+    explanation ? rich(explanation, format, "p", { class: "soft" }) : null,
+  ].filter(Boolean);
+}
+
+const choice = ({ text, credit }) => `${credit > 0 ? "✓" : "–"} ${text}${credit > 0 && credit < 1 ? ` (${percent(credit)})` : ""}`;
+
+function searchCard() {
+  const found = h("div", { class: "results", "aria-live": "polite" });
+  const input = h("input", { id: "q", type: "search", required: true, autocomplete: "off" });
+  const form = h(
+    "form",
+    { role: "search" },
+    h("label", { for: "q" }, "A topic or a question"),
+    h("div", { class: "joined" }, input, h("button", { type: "submit", class: "primary" }, "Search")),
+  );
+  onSubmit(form, found, async () => {
+    const { found: hits } = await get(query("/v1/questions/search", { q: input.value }));
+    if (!hits.length) return h("p", {}, "The bank has nothing like that.");
+    return h("ol", { class: "plain-list cards" }, hits.map(({ similarity, question }) =>
+      questionItem(question, h("span", { class: "soft" }, `similarity ${similarity.toFixed(2)} `))));
+  });
+  return card("search", "Search by meaning", form, found);
+}
+
+function select(id, label, options) {
+  return h("div", {}, h("label", { for: id }, label), h("select", { id, name: id.replace("list-", "") }, options.map(([value, name]) => h("option", { value }, name))));
+}
+
+function subjectSelect(id) {
+  const element = select(id, "Subject", [["", "All subjects"]]);
+  const control = element.querySelector("select");
+  getPublic("/v1/subjects").then(
+    ({ subjects }) => control.append(...subjects.map((subject) => h("option", { value: subject.id }, subject.name))),
+    () => {},
+  );
+  return element;
+}
+
+function listCard() {
+  const place = h("div", { class: "results", "aria-live": "polite" });
+  const form = h(
+    "form",
+    {},
+    h(
+      "div",
+      { class: "pair" },
+      subjectSelect("list-subject"),
+      select("list-level", "Level", [["", "All levels"], ...LEVELS.map((level) => [level, capital(level)])]),
+      select("list-status", "Status", [["", "Any status"], ["published", "Published"], ["draft", "Draft"], ["archived", "Archived"]]),
+      h("div", {}, h("label", { for: "list-text" }, "Contains"), h("input", { id: "list-text", name: "text", type: "text" })),
+    ),
+    h("div", { class: "actions" }, h("button", { type: "submit" }, "List questions")),
+  );
+  onSubmit(form, place, () => page(Object.fromEntries(new FormData(form))));
+  return card("list", "Question list", form, place);
+}
+
+async function page(filter, after) {
+  const { questions, next } = await get(query("/v1/questions", { ...filter, after, limit: 20 }));
+  if (!questions.length) return h("p", {}, "No question fits.");
+  const list = h("ul", { class: "plain-list cards" }, questions.map((question) => questionItem(question)));
+  if (!next) return list;
+  const rest = h("div");
+  const more = () => fill(rest, () => page(filter, next));
+  rest.append(h("button", { type: "button", onclick: more }, "Show more"));
+  return [list, rest];
+}
+
+function importCard() {
+  const place = h("div", { class: "results", "aria-live": "polite" });
+  const file = h("input", { id: "gift-file", type: "file", accept: ".gift,.txt,text/plain" });
+  const area = h("textarea", { id: "gift", rows: 6, spellcheck: "false", class: "code" });
+  file.addEventListener("change", async () => {
+    if (file.files[0]) area.value = await file.files[0].text();
+  });
+  const field = (id, label, placeholder) => h("div", {}, h("label", { for: id }, label), h("input", { id, type: "text", placeholder }));
+  const form = h(
+    "form",
+    {},
+    h("label", { for: "gift-file" }, "GIFT file"),
+    file,
+    h("label", { for: "gift" }, "or GIFT text"),
+    area,
+    h("div", { class: "pair" }, field("gift-subject", "Subject, where the text names none", "Biology"), field("gift-skill", "Skill, where the text names none", "Cells")),
+    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Import")),
+  );
+  onSubmit(form, place, async () => {
+    const text = area.value;
+    if (!text.trim()) return h("p", { class: "field-error" }, "Choose a file or paste a text first.");
+    const names = { subject: form.querySelector("#gift-subject").value, skill: form.querySelector("#gift-skill").value };
+    return importResult(await postText(query("/v1/questions/import", names), text), text.split("\n"));
+  });
+  return card("import", "Import", form, place);
+}
+
+function importResult({ created, updated, unchanged, problems }, lines) {
+  const done = h("p", { class: `verdict-line ${problems.length ? "partly" : "right"}` }, `${count(created, "question")} new, ${updated} updated, ${unchanged} unchanged; ${count(problems.length, "problem")}.`);
+  if (!problems.length) return done;
+  const rows = problems.map(({ line, column, message }) =>
+    h("tr", {}, h("th", { scope: "row" }, `Line ${line}, column ${column}`), h("td", {}, message, h("code", { class: "source" }, excerpt(lines[line - 1] ?? "")))),
+  );
+  return [
+    done,
+    h("table", { class: "problems" }, h("caption", {}, "Problems; all other questions were imported"), h("tbody", {}, rows)),
+  ];
+}
+
+function exportCard() {
+  const place = h("div", { class: "results", "aria-live": "polite" });
+  const subject = subjectSelect("export-subject");
+  const form = h("form", {}, subject, h("div", { class: "actions" }, h("button", { type: "submit" }, "Export as GIFT")));
+  onSubmit(form, place, async () => {
+    const chosen = subject.querySelector("select").value;
+    const text = await get(query("/v1/questions/export", { subject: chosen }));
+    const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+    const name = `${chosen || "questions"}.gift`;
+    h("a", { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    return h("p", {}, `Saved as ${name}.`);
+  });
+  return card("export", "Export", form, place);
+}
