@@ -1,0 +1,7 @@
+//! Adaptive tests of simulated examinees.
+
+use crate::Error;
+/// Report.
+pub struct CatReport {}
+/// todo
+pub fn cat() -> Result<CatReport, Error> { Ok(CatReport {}) }
