@@ -1,13 +1,44 @@
-use std::path::Path;
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use quizmentor_core::Question;
+use lru::LruCache;
+use quizmentor_core::{Level, Question, limits};
 
-use crate::{Classification, Error, Validation};
+use crate::{
+    Classification, Error, Validation, Verdict,
+    artifact::Artifact,
+    encoder::Encoder,
+    heads::{Heads, Judgement},
+    language, screen,
+    tokens::{TextTokenizer, Tokens},
+    validation,
+    workers::Workers,
+};
 
-/// The model, ready to use. Shared by reference or [`std::sync::Arc`] among threads.
+/// Most tokens that go through the encoder at once: enough to keep the matrix products busy,
+/// few enough that activations stay near the core.
+const BATCH_TOKENS: usize = 512;
+/// Texts whose outcome is remembered; each takes at most 2.5 kB.
+const CACHE_TEXTS: NonZero<usize> = NonZero::new(4096).expect("not 0");
+/// A text counts as an objective from this share of the gate on, if it asks nothing.
+const OBJECTIVE_SHARE: f32 = 0.5;
+
+/// The model, ready to use. Shared by reference or [`Arc`] among threads.
 #[derive(Debug)]
 pub struct Engine {
     version: String,
+    threshold: f32,
+    dimensions: usize,
+    tokenizer: TextTokenizer,
+    encoder: Encoder,
+    heads: Heads,
+    workers: Workers,
+    /// By token ids: texts that the tokenizer maps to the same ids are the same to the model.
+    cache: Mutex<LruCache<Box<[u32]>, Arc<Output>>>,
 }
 
 /// Classification and embedding of one text, from one pass.
@@ -19,14 +50,37 @@ pub struct Analysis {
     pub embedding: Vec<f32>,
 }
 
+/// What the model makes of a sequence of ids.
+#[derive(Debug, Clone, PartialEq)]
+struct Output {
+    judgement: Judgement,
+    embedding: Vec<f32>,
+}
+
 impl Engine {
-    /// Reads the artifact in `dir`: `config.json`, `tokenizer.json`, `model.safetensors`.
+    /// Reads the artifact in `dir`: `config.json`, `tokenizer.json`, `model.safetensors`. Where
+    /// there is a file `SHA256SUMS` (in the format of `sha256sum`), it must describe these files.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`] or [`Error::Artifact`], which name the file.
+    /// [`Error::Read`] or [`Error::Artifact`], which name the file; [`Error::Threads`] if the
+    /// system gives no threads.
     pub fn load(dir: &Path) -> Result<Self, Error> {
-        Err(Error::Artifact { path: dir.to_owned(), problem: "not yet read".into() })
+        let artifact = Artifact::read(dir)?;
+        let tokenizer = TextTokenizer::new(&artifact)?;
+        let tensors = artifact.tensors()?;
+        let config = &artifact.config;
+        let engine = Self {
+            version: config.version.clone(),
+            threshold: config.threshold,
+            dimensions: config.encoder.hidden,
+            tokenizer,
+            encoder: Encoder::new(&config.encoder, &tensors)?,
+            heads: Heads::new(config, &tensors)?,
+            workers: Workers::new()?,
+            cache: Mutex::new(LruCache::new(CACHE_TEXTS)),
+        };
+        Ok(engine)
     }
 
     /// Version of the model, as in its configuration.
@@ -38,7 +92,7 @@ impl Engine {
     /// Length of an embedding.
     #[must_use]
     pub fn dimensions(&self) -> usize {
-        0
+        self.dimensions
     }
 
     /// Classifies texts of any kind, in order.
@@ -53,17 +107,157 @@ impl Engine {
         self.analyze(texts).into_iter().map(|analysis| analysis.embedding).collect()
     }
 
-    /// Classifies and embeds texts of any kind, in order. The result for a text does not depend
-    /// on the texts beside it (to 1e-5).
+    /// Classifies and embeds texts of any kind, in order. The outcome for a text does not depend
+    /// on the texts beside it (to 1e-5). A text that was seen lately costs next to nothing.
     #[must_use]
     pub fn analyze(&self, texts: &[&str]) -> Vec<Analysis> {
-        let _ = texts;
-        Vec::new()
+        let tokens: Vec<Tokens> = texts.iter().map(|text| self.tokens(text)).collect();
+        let outputs = self.outputs(&tokens);
+        texts
+            .iter()
+            .zip(&tokens)
+            .zip(outputs)
+            .map(|((text, tokens), output)| Analysis {
+                classification: self.describe(text, tokens, output.judgement),
+                embedding: output.embedding.clone(),
+            })
+            .collect()
     }
 
     /// Checks a question's level and craft.
     #[must_use]
     pub fn validate(&self, question: &Question) -> Validation {
-        unreachable!("{}", question.stem)
+        let text = validation::text_to_classify(question);
+        let classification = self.classify(&[&text]).remove(0);
+        validation::validate(question, classification)
     }
+
+    /// Probabilities by level and decided levels, past the cache, on the calling thread's turn.
+    pub(crate) fn predict(&self, texts: &[String]) -> Vec<[f32; 6]> {
+        self.workers.run(|| {
+            let tokens: Vec<Tokens> = texts.iter().map(|text| self.tokens(text)).collect();
+            let ids: Vec<&[u32]> = tokens.iter().map(|tokens| &*tokens.ids).collect();
+            self.compute(&ids).into_iter().map(|output| output.judgement.probabilities).collect()
+        })
+    }
+
+    /// The levels that count as present: those that reach the threshold, else the top one.
+    pub(crate) fn decide(&self, probabilities: &[f32; 6]) -> [bool; 6] {
+        let chosen = probabilities.map(|p| p >= self.threshold);
+        if chosen.contains(&true) {
+            return chosen;
+        }
+        std::array::from_fn(|level| level == top(probabilities))
+    }
+
+    fn tokens(&self, text: &str) -> Tokens {
+        let beginning = screen::beginning(text);
+        let mut tokens = self.tokenizer.encode(beginning);
+        tokens.truncated |= beginning.len() < text.len();
+        tokens
+    }
+
+    fn outputs(&self, tokens: &[Tokens]) -> Vec<Arc<Output>> {
+        let mut known = HashMap::new();
+        let mut missing = Vec::new();
+        {
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            for Tokens { ids, .. } in tokens {
+                if known.contains_key(&**ids) {
+                    continue;
+                }
+                let hit = cache.get(ids).cloned();
+                if hit.is_none() {
+                    missing.push(&**ids);
+                }
+                known.insert(&**ids, hit);
+            }
+        }
+        if !missing.is_empty() {
+            let computed = self.workers.run(|| self.compute(&missing));
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            for (ids, output) in missing.into_iter().zip(computed) {
+                let output = Arc::new(output);
+                cache.put(ids.into(), Arc::clone(&output));
+                known.insert(ids, Some(output));
+            }
+        }
+        tokens
+            .iter()
+            .map(|tokens| known[&*tokens.ids].clone().expect("what was missing was computed"))
+            .collect()
+    }
+
+    fn compute(&self, texts: &[&[u32]]) -> Vec<Output> {
+        let mut outputs = Vec::with_capacity(texts.len());
+        let mut rest = texts;
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(batch_len(rest));
+            let pooled = self.encoder.pooled(batch).expect("shapes were checked on loading");
+            outputs.extend(pooled.into_iter().map(|pooled| Output {
+                judgement: self.heads.judge(&pooled),
+                embedding: normalized(pooled),
+            }));
+            rest = after;
+        }
+        outputs
+    }
+
+    fn describe(&self, text: &str, tokens: &Tokens, judgement: Judgement) -> Classification {
+        let probabilities = judgement.probabilities;
+        let beginning = screen::beginning(text);
+        let language = language::detect(beginning);
+        let verdict = if let Some(reason) = screen::not_a_question(beginning) {
+            Verdict::NotAQuestion { reason }
+        } else if text.len() > limits::CLASSIFY_TEXT {
+            Verdict::TooLong
+        } else if !language.known {
+            Verdict::OtherLanguage
+        } else if judgement.objective >= OBJECTIVE_SHARE && !text.contains('?') {
+            Verdict::Objective
+        } else {
+            Verdict::Question
+        };
+        let mut levels = Level::ALL.to_vec();
+        let chosen = self.decide(&probabilities);
+        levels.retain(|level| chosen[level.index()]);
+        if matches!(verdict, Verdict::NotAQuestion { .. }) {
+            levels.clear();
+        }
+        Classification {
+            verdict,
+            top: Level::ALL[top(&probabilities)],
+            levels,
+            probabilities: probabilities.into(),
+            language,
+            truncated: tokens.truncated,
+        }
+    }
+}
+
+/// Index of the greatest probability; of equals the first.
+pub(crate) fn top(probabilities: &[f32; 6]) -> usize {
+    (1..6).fold(
+        0,
+        |best, level| if probabilities[level] > probabilities[best] { level } else { best },
+    )
+}
+
+/// How many of the texts go into the next batch: at least one.
+fn batch_len(texts: &[&[u32]]) -> usize {
+    let mut tokens = 0;
+    let fitting = texts.iter().take_while(|text| {
+        tokens += text.len();
+        tokens <= BATCH_TOKENS
+    });
+    fitting.count().max(1)
+}
+
+/// The vector at length 1; a zero vector stays as it is.
+fn normalized(mut vector: Vec<f32>) -> Vec<f32> {
+    let norm = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+    if norm > 0.0 {
+        vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+    }
+    vector
 }

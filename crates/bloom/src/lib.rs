@@ -7,11 +7,18 @@
 //!
 //! Everything here is CPU work and blocks: an asynchronous caller hands it to a blocking thread.
 
+mod artifact;
 mod classification;
+mod encoder;
 mod engine;
 mod error;
 pub mod evaluate;
+mod heads;
+mod language;
+mod screen;
+mod tokens;
 mod validation;
+mod workers;
 
 pub use classification::{Classification, Language, Probabilities, Reason, Verdict};
 pub use engine::{Analysis, Engine};

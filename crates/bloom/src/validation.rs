@@ -1,4 +1,4 @@
-use quizmentor_core::Level;
+use quizmentor_core::{Level, Question};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -77,4 +77,18 @@ pub enum Severity {
 pub enum Rule {
     /// The stem is empty.
     StemEmpty,
+}
+
+pub(crate) fn text_to_classify(question: &Question) -> String {
+    question.stem.clone()
+}
+
+pub(crate) fn validate(question: &Question, classification: Classification) -> Validation {
+    let level = LevelCheck {
+        stated: question.level,
+        predicted: classification.top,
+        agreement: Agreement::Unknown,
+        confidence: 0.0,
+    };
+    Validation { classification, level, findings: vec![] }
 }
