@@ -38,7 +38,7 @@ class Recipe:
         seed: of batches and dropout.
     """
 
-    epochs: int = 4
+    epochs: int = 3
     batch: int = 32
     rate: float = 2e-4
     rate_decay: float = 0.85
