@@ -50,7 +50,7 @@ function questionItem(question, aside) {
     h("p", {}, excerpt(stem, format, 220)),
     h("p", { class: "meta" }, [subject, skill, level && capital(level), status !== "published" && capital(status)]
       .filter(Boolean)
-      .flatMap((text) => [h("span", { class: "tag" }, text), " "]), aside, h("code", { class: "soft" }, id)),
+      .flatMap((text) => [h("span", { class: "tag" }, text), " "]), aside, " ", h("code", { class: "soft" }, id)),
     h("details", {}, h("summary", {}, "Options, key, explanation"), answersOf(question)),
   );
 }
@@ -74,7 +74,7 @@ function answersOf({ body, format, explanation }) {
 const choice = ({ text, credit }) => `${credit > 0 ? "✓" : "–"} ${text}${credit > 0 && credit < 1 ? ` (${percent(credit)})` : ""}`;
 
 function searchCard() {
-  const found = h("div", { class: "results", "aria-live": "polite" });
+  const found = h("div", { class: "results" });
   const input = h("input", { id: "q", type: "search", required: true, autocomplete: "off" });
   const form = h(
     "form",
@@ -85,8 +85,12 @@ function searchCard() {
   onSubmit(form, found, async () => {
     const { found: hits } = await get(query("/v1/questions/search", { q: input.value }));
     if (!hits.length) return h("p", {}, "The bank has nothing like that.");
-    return h("ol", { class: "plain-list cards" }, hits.map(({ similarity, question }) =>
-      questionItem(question, h("span", { class: "soft" }, `similarity ${similarity.toFixed(2)} `))));
+    const items = hits.map(({ similarity, question }) =>
+      questionItem(question, h("span", { class: "tag" }, `Similarity ${similarity.toFixed(2)}`)));
+    return [
+      h("p", { class: "soft" }, `${count(hits.length, "question")}, the closest first`),
+      h("ol", { class: "plain-list" }, items),
+    ];
   });
   return card("search", "Search by meaning", form, found);
 }
@@ -106,7 +110,7 @@ function subjectSelect(id) {
 }
 
 function listCard() {
-  const place = h("div", { class: "results", "aria-live": "polite" });
+  const place = h("div", { class: "results" });
   const form = h(
     "form",
     {},
@@ -127,8 +131,8 @@ function listCard() {
 async function page(filter, after) {
   const { questions, next } = await get(query("/v1/questions", { ...filter, after, limit: 20 }));
   if (!questions.length) return h("p", {}, "No question fits.");
-  const list = h("ul", { class: "plain-list cards" }, questions.map((question) => questionItem(question)));
-  if (!next) return list;
+  const list = h("ul", { class: "plain-list" }, questions.map((question) => questionItem(question)));
+  if (!next) return [list, h("p", { class: "soft" }, "That is all.")];
   const rest = h("div");
   const more = () => fill(rest, () => page(filter, next));
   rest.append(h("button", { type: "button", onclick: more }, "Show more"));
@@ -136,7 +140,7 @@ async function page(filter, after) {
 }
 
 function importCard() {
-  const place = h("div", { class: "results", "aria-live": "polite" });
+  const place = h("div", { class: "results" });
   const file = h("input", { id: "gift-file", type: "file", accept: ".gift,.txt,text/plain" });
   const area = h("textarea", { id: "gift", rows: 6, spellcheck: "false", class: "code" });
   file.addEventListener("change", async () => {
@@ -150,7 +154,7 @@ function importCard() {
     file,
     h("label", { for: "gift" }, "or GIFT text"),
     area,
-    h("div", { class: "pair" }, field("gift-subject", "Subject, where the text names none", "Biology"), field("gift-skill", "Skill, where the text names none", "Cells")),
+    h("div", { class: "pair" }, field("gift-subject", "Subject, if none is named", "Biology"), field("gift-skill", "Skill, if none is named", "Cells")),
     h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Import")),
   );
   onSubmit(form, place, async () => {
@@ -175,7 +179,7 @@ function importResult({ created, updated, unchanged, problems }, lines) {
 }
 
 function exportCard() {
-  const place = h("div", { class: "results", "aria-live": "polite" });
+  const place = h("div", { class: "results" });
   const subject = subjectSelect("export-subject");
   const form = h("form", {}, subject, h("div", { class: "actions" }, h("button", { type: "submit" }, "Export as GIFT")));
   onSubmit(form, place, async () => {

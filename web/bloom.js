@@ -19,7 +19,7 @@ export function render(root) {
 // ---- Levels of texts
 
 function classifySection() {
-  const results = h("div", { class: "results", "aria-live": "polite" });
+  const results = h("div", { class: "results" });
   const area = h("textarea", {
     id: "texts",
     name: "texts",
@@ -42,7 +42,7 @@ function classifySection() {
     if (texts.length > MAX_TEXTS) return h("p", { class: "field-error" }, `${texts.length} lines given; at most ${MAX_TEXTS} at once.`);
     const reply = await post("/v1/bloom/classify", { texts });
     const cards = reply.results.map((result, i) => h("li", {}, h("p", { class: "classified" }, texts[i]), levelsOf(result)));
-    return [h("h3", {}, count(cards.length, "result")), h("ol", { class: "plain-list cards" }, cards), modelLine(reply.model)];
+    return [h("h3", {}, count(cards.length, "text")), h("ol", { class: "plain-list" }, cards), modelLine(reply.model)];
   });
   return h("section", { class: "card", "aria-labelledby": "classify" }, h("h2", { id: "classify" }, "Find levels"), form, results);
 }
@@ -95,7 +95,7 @@ function levelsOf(result) {
   return [
     h("p", {}, kind ? `${kind}: ` : "", h("strong", {}, levels.map(capital).join(" and ") || "no level")),
     words ? h("p", { class: "note" }, words) : null,
-    h("table", { class: "levels" }, h("caption", { class: "hidden" }, "Chance of each level"), h("tbody", {}, rows)),
+    verdict.kind === "not_a_question" ? null : h("table", { class: "levels" }, h("caption", { class: "hidden" }, "Chance of each level"), h("tbody", {}, rows)),
   ];
 }
 
@@ -109,7 +109,7 @@ const KINDS = {
 };
 
 function validateSection() {
-  const results = h("div", { class: "results", "aria-live": "polite" });
+  const results = h("div", { class: "results" });
   const body = h("div");
   const kind = select("kind", "Kind", KINDS);
   const level = select("level", "Level that you aim at", { "": "None stated", ...Object.fromEntries(LEVELS.map((l) => [l, capital(l)])) });
@@ -237,8 +237,8 @@ function validation({ model, defects, classification, level, findings }) {
     h("li", { class: `finding ${severity}` }, h("strong", {}, SEVERITY[severity] ?? severity), " ", message, " ", h("code", { class: "soft" }, field)),
   );
   return [
-    h("h3", {}, "Level"),
     h("p", { class: `verdict-line ${name}` }, words),
+    h("h3", {}, "Level"),
     levelsOf(classification),
     h("h3", {}, "Craft"),
     list.length ? h("ul", { class: "plain-list" }, list) : h("p", { class: "verdict-line right" }, "✓ No flaws found."),

@@ -63,7 +63,7 @@ export function bar(value, low, high) {
     svg("line", { x1: 100 * x, x2: 100 * x, y1: 0, y2: 10, class: name, "vector-effect": "non-scaling-stroke" });
   const parts = [rect(0, 1, "bar-track")];
   if (low === undefined) parts.push(rect(0, value, "bar-fill"));
-  else parts.push(rect(low, high - low, "bar-band"), tick(0.5, "bar-half"), tick(value, "bar-tick"));
+  else parts.push(rect(low, high - low, "bar-band"), tick(value, "bar-tick"));
   return svg(
     "svg",
     { class: "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" },
@@ -139,26 +139,43 @@ export const loading = (words = "Loading…") => h("p", { class: "loading", "ari
 
 /**
  * Fills `place` with what `load` resolves to; shows waiting and failure, and tries again on wish.
+ * Resolves to whether it was filled.
  */
 export async function fill(place, load, words) {
-  place.replaceChildren(loading(words));
+  if (place.childElementCount) place.setAttribute("aria-busy", "true");
+  else place.replaceChildren(loading(words));
   try {
     const content = await load();
     place.replaceChildren(...[content].flat().filter(Boolean));
+    return true;
   } catch (problem) {
     if (!("status" in problem)) console.error(problem);
     place.replaceChildren(problemBox(problem, () => fill(place, load, words)));
+    return false;
+  } finally {
+    place.removeAttribute("aria-busy");
   }
 }
 
-/** Runs a form's `action` with the button busy and problems shown in `place`. */
+/** Tells people who do not see the page. */
+export function announce(words) {
+  document.getElementById("live").textContent = words;
+}
+
+/**
+ * Runs a form's `action` with the button busy, fills `place` with the result and announces its
+ * first element.
+ */
 export function onSubmit(form, place, action) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = event.submitter ?? form.querySelector("button[type=submit]");
     if (button.getAttribute("aria-disabled") === "true") return;
     button.setAttribute("aria-disabled", "true");
-    await fill(place, action, "Working…");
+    if ((await fill(place, action, "Working…")) && place.isConnected) {
+      announce(place.firstElementChild?.textContent ?? "");
+      place.scrollIntoView({ block: "nearest" });
+    }
     button.removeAttribute("aria-disabled");
   });
 }

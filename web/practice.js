@@ -7,9 +7,9 @@ import { questionForm } from "/question.js";
 export const title = "Practise";
 
 const MODES = {
-  practice: ["Practice", "Questions that you can just manage: hard enough to learn from."],
-  review: ["Review", "What you answered before and are about to forget."],
-  test: ["Test", "Finds out what you can do with few questions."],
+  practice: ["Practice", "Questions just within your reach: the ones that teach most."],
+  review: ["Review", "What you once answered and may be about to forget."],
+  test: ["Test", "As few questions as it takes to find out what you can do."],
 };
 const CHALLENGES = { 0.85: "Gentle", "": "Balanced", 0.65: "Hard" };
 const RETRY_MS = [3_000, 6_000, 12_000, 30_000];
@@ -389,6 +389,7 @@ async function end(root, run, button) {
   try {
     summary(root, run, await post(`/v1/sessions/${run.id}/end`));
   } catch (problem) {
+    if (kept.get("session")?.id !== run.id) return start(root);
     button.removeAttribute("aria-disabled");
     root.querySelector(".after")?.replaceChildren(problemBox(problem));
   }

@@ -179,7 +179,7 @@ function matching({ body: { prompts, answers }, format }) {
     h("div", { class: "match" }, rich(prompt, format, "label", { for: `match-${i}` }), selects[i]),
   );
   return {
-    element: h("fieldset", { class: "matches" }, h("legend", {}, "Match each"), rows),
+    element: h("fieldset", { class: "matches" }, h("legend", {}, "Match each ", h("span", { class: "keys" }, "– type a number to choose, Enter for the next")), rows),
     pick: () => false,
     nextOpen: () => selects.find((select) => !select.value && select !== document.activeElement),
     read() {
@@ -195,9 +195,16 @@ function matching({ body: { prompts, answers }, format }) {
       selects.forEach((select, i) => {
         const text = answers[Number(select.value)];
         const isRight = answer.correct || answer.key.includes(`${prompts[i]} → ${text}`);
-        select.disabled = true;
         rows[i].classList.add(isRight ? "is-key" : "is-wrong");
-        rows[i].append(h("span", { class: "verdict" }, isRight ? "✓ Right" : "✗ Not right"));
+        rows[i].replaceChildren(
+          rich(prompts[i], format),
+          h(
+            "div",
+            {},
+            h("span", { class: "verdict" }, isRight ? "✓ Your answer, right: " : "✗ Your answer: "),
+            rich(text, format, "span"),
+          ),
+        );
       });
     },
   };
