@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    Engine, Gaussian, Learner,
+    Engine, Gaussian, Learner, SkillKey,
     engine::{Curve, ability_for, mean},
 };
 
@@ -67,38 +67,60 @@ const LIKELY_ENOUGH: f64 = -0.674_49;
 #[must_use]
 pub fn mastery(engine: &Engine, learner: &Learner, now: Timestamp) -> Mastery {
     let catalog = engine.catalog();
-    let answers = |items: &[u32], level: Option<Level>| {
-        items
-            .iter()
-            .map(|&i| &catalog.items()[i as usize])
-            .filter(|item| level.is_none() || item.level == level)
-            .fold((0, 0), |(answers, items), item| {
-                let state = learner.item(item.key);
-                (answers + state.map_or(0, |s| (s.right + s.wrong).round() as u32), items + 1)
-            })
-    };
-    let skills: Vec<SkillMastery> = (0..)
-        .zip(catalog.skills())
-        .filter_map(|(at, skill)| {
-            let ability = ability_for(learner, skill.key, now);
-            let typical = engine.typical()[at];
-            let open = open_levels(engine, learner, at, now);
-            let levels = Level::ALL.into_iter().filter_map(|level| {
-                let curve = typical.levels[level.index()]?;
-                let estimate = estimate(curve, ability, answers(&skill.items, Some(level)));
-                Some(LevelMastery { level, open: open[level.index()], estimate })
-            });
-            Some(SkillMastery {
-                skill: skill.id.clone(),
-                estimate: estimate(typical.all?, ability, answers(&skill.items, None)),
-                levels: levels.collect(),
-            })
-        })
+    let skills = (0..catalog.skills().len())
+        .filter_map(|at| skill_mastery(engine, learner, at, now))
         .collect();
     let all: Vec<u32> = (0..catalog.len() as u32).collect();
     let overall = mean(all.iter().map(|&i| engine.curve(i)))
-        .map(|curve| estimate(curve, learner.ability(now), answers(&all, None)));
+        .map(|curve| estimate(curve, learner.ability(now), counts(engine, learner, &all, None)));
     Mastery { overall, skills }
+}
+
+/// Mastery of one skill at `now`; `None` when the catalogue has no item of it.
+#[must_use]
+pub fn of_skill(
+    engine: &Engine,
+    learner: &Learner,
+    skill: &SkillId,
+    now: Timestamp,
+) -> Option<SkillMastery> {
+    let at = engine.catalog().skill_position(SkillKey::from(skill))?;
+    skill_mastery(engine, learner, at, now)
+}
+
+fn skill_mastery(
+    engine: &Engine,
+    learner: &Learner,
+    at: usize,
+    now: Timestamp,
+) -> Option<SkillMastery> {
+    let skill = &engine.catalog().skills()[at];
+    let ability = ability_for(learner, skill.key, now);
+    let typical = engine.typical()[at];
+    let open = open_levels(engine, learner, at, now);
+    let counts = |level| counts(engine, learner, &skill.items, level);
+    let levels = Level::ALL.into_iter().filter_map(|level| {
+        let curve = typical.levels[level.index()]?;
+        let estimate = estimate(curve, ability, counts(Some(level)));
+        Some(LevelMastery { level, open: open[level.index()], estimate })
+    });
+    Some(SkillMastery {
+        skill: skill.id.clone(),
+        estimate: estimate(typical.all?, ability, counts(None)),
+        levels: levels.collect(),
+    })
+}
+
+/// Answers given to those of `items` that are of `level`, and how many these are.
+fn counts(engine: &Engine, learner: &Learner, items: &[u32], level: Option<Level>) -> (u32, u32) {
+    items
+        .iter()
+        .map(|&i| &engine.catalog().items()[i as usize])
+        .filter(|item| level.is_none() || item.level == level)
+        .fold((0, 0), |(answers, items), item| {
+            let state = learner.item(item.key);
+            (answers + state.map_or(0, |s| (s.right + s.wrong).round() as u32), items + 1)
+        })
 }
 
 fn estimate(curve: Curve, ability: Gaussian, (answers, items): (u32, u32)) -> Estimate {

@@ -1,1 +1,52 @@
-//! To be written.
+//! The HTTP API: routes by resource, authentication, and the use cases behind them.
+//!
+//! [`App`] holds the engines and the stores; [`router`] mounts the routes of the wanted
+//! [`Part`]s; the methods of [`App`] that never return do the work that no request waits for.
+
+mod auth;
+mod bank;
+mod compute;
+mod extract;
+mod jobs;
+mod limiter;
+mod practice;
+mod problem;
+mod routes;
+mod upkeep;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bank::Bank;
+use quizmentor_core::Clock;
+use quizmentor_store::{cache::Cache, records::Records, vectors::Vectors};
+
+pub use auth::{
+    AUTHOR_TOKEN_LIFE, Identity, LEARNER_TOKEN_LIFE, LINK_LIFE, LocalIdentity, TokenError,
+    link_hash, new_link_code,
+};
+pub use compute::Compute;
+pub use problem::{FieldError, Problem};
+pub use routes::{Part, openapi, router};
+pub use upkeep::{Components, StarterError, import_starter, invite};
+
+/// Everything that the routes need.
+pub struct App {
+    /// The durable truth.
+    pub records: Arc<dyn Records>,
+    /// What may vanish.
+    pub cache: Arc<dyn Cache>,
+    /// Embeddings of the bank.
+    pub vectors: Arc<dyn Vectors>,
+    /// The Bloom engine behind a bounded queue.
+    pub compute: Compute,
+    /// Signs tokens.
+    pub issuer: LocalIdentity,
+    /// Verifies tokens.
+    pub identity: Arc<dyn Identity>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    bank: ArcSwap<Bank>,
+    bank_writer: tokio::sync::Mutex<()>,
+    bank_changed: tokio::sync::Notify,
+}

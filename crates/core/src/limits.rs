@@ -16,6 +16,8 @@ pub const TAGS: usize = 32;
 pub const TAG: usize = 100;
 /// Longest text that a learner may answer with, in bytes.
 pub const RESPONSE: usize = 4_000;
+/// Questions after which a test ends.
+pub const TEST_LENGTH: usize = 30;
 /// Longest text to classify, in bytes.
 pub const CLASSIFY_TEXT: usize = 10_000;
 /// Most texts to classify in one request.

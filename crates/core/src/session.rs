@@ -59,6 +59,9 @@ pub struct Session {
     pub answered: u32,
     /// Answers fully right.
     pub correct: u32,
+    /// Questions that a test has asked so far, each once; other modes keep no such list.
+    #[serde(default)]
+    pub asked: Vec<QuestionId>,
     /// The question on the table.
     pub pending: Option<PendingQuestion>,
     /// Grows by one with each change; guards against lost updates.

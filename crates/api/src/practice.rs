@@ -1,0 +1,380 @@
+//! Sessions: begin, answer, end. What happens to an answer is told in ARCHITECTURE.md.
+
+use std::sync::Arc;
+
+use quizmentor_adaptive::{Learner, Outcome, Why, mastery, select::Request};
+use quizmentor_core::{
+    AnswerId, LearnerId, Mode, PendingQuestion, Question, QuestionId, Response, Score, Session,
+    SessionId, SkillId, Timestamp, limits, presentation::shuffled_order,
+};
+use quizmentor_store::records::{
+    Answer, AnswerCommit, CommitOutcome, Event, StoredAnswer, VersionedState,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{App, Problem, bank::Bank};
+
+/// How often an answer is tried anew when the learner's state was changed meanwhile.
+const TRIES: usize = 8;
+/// Wished probabilities of success that practice accepts.
+pub(crate) const TARGETS: std::ops::RangeInclusive<f64> = 0.5..=0.95;
+
+/// What a new session shall be.
+#[derive(Debug, Clone)]
+pub(crate) struct NewSession {
+    pub mode: Mode,
+    pub subject: Option<String>,
+    pub skills: Vec<SkillId>,
+    pub target: Option<f64>,
+}
+
+/// An answer as it comes in.
+#[derive(Debug, Clone)]
+pub(crate) struct Submission {
+    pub id: AnswerId,
+    pub question: QuestionId,
+    /// Positions as presented.
+    pub response: Response,
+    pub elapsed_ms: Option<u32>,
+}
+
+/// What became of an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Answered {
+    pub answer: Answer,
+    pub score: Score,
+    pub question: Arc<Question>,
+    /// Presented positions of the key, where options were presented.
+    pub key_positions: Vec<u8>,
+    /// Whether this answer had been given before.
+    pub repeated: bool,
+    /// Success on a typical item of the skill, before and after.
+    pub progress: Option<(f64, f64)>,
+    pub session: Session,
+}
+
+struct State {
+    version: u64,
+    learner: Learner,
+}
+
+impl App {
+    /// Begins a session and chooses its first question.
+    pub(crate) async fn begin(
+        &self,
+        learner: LearnerId,
+        new: NewSession,
+    ) -> Result<Session, Problem> {
+        let now = self.clock.now();
+        let mut session = Session {
+            id: SessionId(Uuid::now_v7()),
+            learner,
+            mode: new.mode,
+            subject: new.subject,
+            skills: new.skills,
+            target: new.target,
+            started_at: now,
+            ended_at: None,
+            answered: 0,
+            correct: 0,
+            asked: Vec::new(),
+            pending: None,
+            version: 1,
+        };
+        let state = self.state_of(learner).await?;
+        self.choose_next(&self.bank(), &state.learner, &mut session, now)?;
+        self.records.create_session(&session).await?;
+        Ok(session)
+    }
+
+    /// A learner's own session.
+    pub(crate) async fn session_of(
+        &self,
+        learner: LearnerId,
+        id: SessionId,
+    ) -> Result<Session, Problem> {
+        let session = self.records.session(id).await?;
+        session
+            .filter(|session| session.learner == learner)
+            .ok_or_else(|| Problem::not_found(format!("You have no session {id}.")))
+    }
+
+    /// The session with a question on the table, if there is one to ask. A question that was
+    /// taken out of the bank meanwhile is replaced.
+    pub(crate) async fn current(
+        &self,
+        learner: LearnerId,
+        id: SessionId,
+    ) -> Result<Session, Problem> {
+        let mut session = self.session_of(learner, id).await?;
+        let bank = self.bank();
+        let stale = session
+            .pending
+            .as_ref()
+            .is_some_and(|pending| bank.engine.catalog().index_of(&pending.question).is_none());
+        if stale {
+            let state = self.state_of(learner).await?;
+            self.choose_next(&bank, &state.learner, &mut session, self.clock.now())?;
+            session.version += 1;
+            self.records.update_session(&session).await?;
+        }
+        Ok(session)
+    }
+
+    /// Ends a session; one that has ended stays as it is.
+    pub(crate) async fn end(&self, learner: LearnerId, id: SessionId) -> Result<Session, Problem> {
+        let mut session = self.session_of(learner, id).await?;
+        if session.ended_at.is_none() {
+            session.ended_at = Some(self.clock.now());
+            session.pending = None;
+            session.version += 1;
+            self.records.update_session(&session).await?;
+        }
+        Ok(session)
+    }
+
+    /// Scores an answer, stores it with all that follows from it, and chooses the next question.
+    /// Returned means stored.
+    pub(crate) async fn answer(
+        &self,
+        learner: LearnerId,
+        session: SessionId,
+        submission: Submission,
+    ) -> Result<Answered, Problem> {
+        for _ in 0..TRIES {
+            if let Some(answered) = self.try_answer(learner, session, &submission).await? {
+                return Ok(answered);
+            }
+        }
+        Err(Problem::conflict("Other answers of yours came in at the same time; send it again."))
+    }
+
+    /// `None` when session or learner state were changed meanwhile.
+    async fn try_answer(
+        &self,
+        learner: LearnerId,
+        id: SessionId,
+        submission: &Submission,
+    ) -> Result<Option<Answered>, Problem> {
+        let mut session = self.session_of(learner, id).await?;
+        if let Some(stored) = self.records.answer(submission.id).await? {
+            return self.repeated(stored, session).map(Some);
+        }
+        let bank = self.bank();
+        let pending = expected(&session, submission)?.clone();
+        let question = find(&bank, &pending.question)?;
+        let response = submission.response.clone().in_authors_order(&pending.order);
+        let score = question
+            .score(&response)
+            .map_err(|error| Problem::invalid_field("response", error.to_string()))?;
+
+        let now = self.clock.now();
+        let mut state = self.state_of(learner).await?;
+        let before = skill_estimate(&bank, &state.learner, &question, now);
+        let outcome = Outcome {
+            correct: score.correct,
+            credit: score.credit as f32,
+            at: Some(now),
+            elapsed_ms: submission.elapsed_ms,
+            hint: false,
+        };
+        bank.engine.observe(&mut state.learner, &question.id, &outcome);
+        let after = skill_estimate(&bank, &state.learner, &question, now);
+
+        let answer = Answer {
+            id: submission.id,
+            learner,
+            session: id,
+            question: question.id.clone(),
+            skill: question.skill.clone(),
+            response,
+            credit: score.credit,
+            correct: score.correct,
+            elapsed_ms: submission.elapsed_ms,
+            at: now,
+            predicted: pending.predicted,
+            propensity: pending.propensity,
+            policy: policy_of(&pending),
+            snapshot: bank.engine.model().version(),
+        };
+        session.answered += 1;
+        session.correct += u32::from(score.correct);
+        session.version += 1;
+        self.choose_next(&bank, &state.learner, &mut session, now)?;
+
+        let commit = AnswerCommit {
+            event: committed_event(&answer),
+            answer,
+            state: VersionedState { version: state.version + 1, bytes: state.learner.encode() },
+            session,
+        };
+        match self.records.commit_answer(&commit).await? {
+            CommitOutcome::Committed { .. } => {
+                metrics::counter!("quizmentor_answers_total").increment(1);
+                Ok(Some(Answered {
+                    key_positions: key_positions(&question, &pending.order),
+                    answer: commit.answer,
+                    score,
+                    question,
+                    repeated: false,
+                    progress: before.zip(after),
+                    session: commit.session,
+                }))
+            }
+            CommitOutcome::Duplicate(stored) => {
+                let session = self.session_of(learner, id).await?;
+                self.repeated(stored, session).map(Some)
+            }
+            CommitOutcome::Conflict => Ok(None),
+        }
+    }
+
+    /// The result of an answer that was stored before.
+    fn repeated(&self, stored: StoredAnswer, session: Session) -> Result<Answered, Problem> {
+        let answer = stored.answer;
+        if answer.learner != session.learner || answer.session != session.id {
+            return Err(Problem::conflict("This answer id is taken; make a new one."));
+        }
+        let question = find(&self.bank(), &answer.question)?;
+        let feedback = question.score(&answer.response).map(|score| score.feedback);
+        let score = Score {
+            credit: answer.credit,
+            correct: answer.correct,
+            feedback: feedback.unwrap_or_default(),
+        };
+        Ok(Answered {
+            answer,
+            score,
+            question,
+            key_positions: Vec::new(),
+            repeated: true,
+            progress: None,
+            session,
+        })
+    }
+
+    /// Puts the next question on the session's table, or ends the session when there is none.
+    fn choose_next(
+        &self,
+        bank: &Bank,
+        learner: &Learner,
+        session: &mut Session,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let request = Request {
+            subject: session.subject.as_deref(),
+            skills: &session.skills,
+            target: session.target,
+            exclude: &session.asked,
+        };
+        let mut rng = rand::rng();
+        let selection = (session.asked.len() < limits::TEST_LENGTH)
+            .then(|| bank.engine.select(session.mode, learner, &request, now, &mut rng))
+            .flatten();
+        let Some(selection) = selection else {
+            session.pending = None;
+            session.ended_at = Some(now);
+            return Ok(());
+        };
+        if session.mode == Mode::Test {
+            session.asked.push(selection.question.clone());
+        }
+        let question = find(bank, &selection.question)?;
+        session.pending = Some(PendingQuestion {
+            order: shuffled_order(&question.body, &mut rng),
+            question: selection.question,
+            shown_at: now,
+            why: serde_json::to_value(&selection.why).map_err(|error| Problem::internal(&error))?,
+            propensity: selection.propensity,
+            predicted: selection.probability,
+        });
+        Ok(())
+    }
+
+    async fn state_of(&self, learner: LearnerId) -> Result<State, Problem> {
+        match self.records.learner_state(learner).await? {
+            None => Ok(State { version: 0, learner: Learner::new() }),
+            Some(stored) => {
+                let learner =
+                    Learner::decode(&stored.bytes).map_err(|error| Problem::internal(&error))?;
+                Ok(State { version: stored.version, learner })
+            }
+        }
+    }
+
+    /// A learner's state, for reports.
+    pub(crate) async fn learner(&self, id: LearnerId) -> Result<Learner, Problem> {
+        Ok(self.state_of(id).await?.learner)
+    }
+}
+
+fn expected<'a>(
+    session: &'a Session,
+    submission: &Submission,
+) -> Result<&'a PendingQuestion, Problem> {
+    let Some(pending) = &session.pending else {
+        return Err(Problem::conflict("The session has ended; begin a new one."));
+    };
+    if pending.question != submission.question {
+        return Err(Problem::conflict(format!(
+            "The session waits for an answer to {}, not to {}.",
+            pending.question, submission.question
+        )));
+    }
+    Ok(pending)
+}
+
+fn find(bank: &Bank, id: &QuestionId) -> Result<Arc<Question>, Problem> {
+    bank.question(id)
+        .cloned()
+        .ok_or_else(|| Problem::conflict(format!("Question {id} is gone; ask for the next one.")))
+}
+
+fn skill_estimate(
+    bank: &Bank,
+    learner: &Learner,
+    question: &Question,
+    now: Timestamp,
+) -> Option<f64> {
+    mastery::of_skill(&bank.engine, learner, &question.skill, now)
+        .map(|mastery| mastery.estimate.probability)
+}
+
+fn policy_of(pending: &PendingQuestion) -> String {
+    serde_json::from_value::<Why>(pending.why.clone()).map(|why| why.policy).unwrap_or_default()
+}
+
+fn key_positions(question: &Question, order: &[u8]) -> Vec<u8> {
+    let credits: Vec<f64> = match &question.body {
+        quizmentor_core::Body::SingleChoice { options }
+        | quizmentor_core::Body::MultipleChoice { options } => {
+            options.iter().map(|option| option.credit).collect()
+        }
+        _ => return Vec::new(),
+    };
+    let single = matches!(question.body, quizmentor_core::Body::SingleChoice { .. });
+    (0u8..)
+        .zip(order)
+        .filter(|(_, original)| {
+            let credit = credits.get(usize::from(**original)).copied().unwrap_or_default();
+            if single { credit == 1.0 } else { credit > 0.0 }
+        })
+        .map(|(shown, _)| shown)
+        .collect()
+}
+
+fn committed_event(answer: &Answer) -> Event {
+    Event {
+        kind: "answer.committed".to_owned(),
+        payload: json!({
+            "answer": answer.id,
+            "learner": answer.learner,
+            "session": answer.session,
+            "question": answer.question,
+            "skill": answer.skill,
+            "credit": answer.credit,
+        }),
+        at: answer.at,
+    }
+}

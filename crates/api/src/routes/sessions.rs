@@ -1,0 +1,385 @@
+//! Sessions: begin, look, answer, end.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode};
+use quizmentor_adaptive::Why;
+use quizmentor_core::{
+    AnswerId, LearnerId, Mode, PresentedQuestion, QuestionId, Response, Session, SessionId,
+    SkillId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App, Problem,
+    auth::AsLearner,
+    extract::{self, Query},
+    limiter,
+    practice::{Answered, NewSession, Submission, TARGETS},
+    problem::FieldError,
+};
+
+/// Sessions on a page of a list.
+const PAGE: usize = 50;
+/// Most skills that a session can be limited to.
+const MAX_SKILLS: usize = 100;
+/// Longest time for an answer that is believed, in milliseconds: a day.
+const MAX_ELAPSED_MS: u64 = 86_400_000;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(begin, list))
+        .routes(routes!(read))
+        .routes(routes!(next))
+        .routes(routes!(end))
+        .routes(routes!(answer))
+}
+
+/// A session to begin.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SessionRequest {
+    /// How questions are chosen.
+    #[serde(default)]
+    mode: Mode,
+    /// Subject slug; all subjects if absent.
+    #[serde(default)]
+    subject: Option<String>,
+    /// Skills to stay within; all of the subject if empty.
+    #[serde(default)]
+    skills: Vec<SkillId>,
+    /// Wished probability of success in practice, 0.5 to 0.95.
+    #[serde(default)]
+    target: Option<f64>,
+}
+
+impl SessionRequest {
+    fn check(&self, app: &App) -> Result<(), Problem> {
+        let bank = app.bank();
+        let mut errors = Vec::new();
+        let mut error = |field: String, problem: String| errors.push(FieldError { field, problem });
+        if let Some(subject) = self.subject.as_ref().filter(|subject| !bank.has_subject(subject)) {
+            error("subject".into(), format!("there is no subject {subject}"));
+        }
+        if self.skills.len() > MAX_SKILLS {
+            error("skills".into(), format!("{} given; at most {MAX_SKILLS}", self.skills.len()));
+        }
+        for (i, skill) in self.skills.iter().enumerate().take(MAX_SKILLS) {
+            if !bank.has_skill(skill) {
+                error(format!("skills[{i}]"), format!("there is no skill {skill}"));
+            }
+            if self.subject.as_ref().is_some_and(|subject| skill.subject() != subject) {
+                error(format!("skills[{i}]"), format!("{skill} is of another subject"));
+            }
+        }
+        if self.target.is_some_and(|target| !TARGETS.contains(&target)) {
+            error("target".into(), "must be 0.5 to 0.95".into());
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
+    }
+}
+
+/// A session.
+#[derive(Serialize, ToSchema)]
+struct SessionView {
+    /// Its id.
+    id: SessionId,
+    /// How questions are chosen.
+    mode: Mode,
+    /// Subject slug; `null` means all.
+    subject: Option<String>,
+    /// Skills it stays within; empty means all of the subject.
+    skills: Vec<SkillId>,
+    /// Wished probability of success.
+    target: Option<f64>,
+    /// When it began.
+    started_at: Timestamp,
+    /// When it was ended, or found nothing more to ask.
+    ended_at: Option<Timestamp>,
+    /// Answers given.
+    answered: u32,
+    /// Answers fully right.
+    correct: u32,
+    /// The question to answer; `null` when the session has ended.
+    next: Option<NextQuestion>,
+}
+
+/// A question to answer, and why it was chosen.
+#[derive(Serialize, ToSchema)]
+struct NextQuestion {
+    /// Without its key.
+    question: PresentedQuestion,
+    /// The terms of the choice.
+    why: Why,
+}
+
+impl App {
+    fn next_question(&self, session: &Session) -> Option<NextQuestion> {
+        let pending = session.pending.as_ref()?;
+        let question = self.bank().question(&pending.question)?.present(&pending.order);
+        let why = serde_json::from_value(pending.why.clone()).ok()?;
+        Some(NextQuestion { question, why })
+    }
+
+    fn view(&self, session: Session) -> SessionView {
+        SessionView {
+            next: self.next_question(&session),
+            id: session.id,
+            mode: session.mode,
+            subject: session.subject,
+            skills: session.skills,
+            target: session.target,
+            started_at: session.started_at,
+            ended_at: session.ended_at,
+            answered: session.answered,
+            correct: session.correct,
+        }
+    }
+}
+
+/// Begin a session
+///
+/// Chooses the first question. A session that finds nothing to ask has ended at once; in review
+/// mode this means that nothing is due.
+#[utoipa::path(
+    post, path = "/v1/sessions", tag = "practice", security(("token" = [])),
+    request_body = SessionRequest,
+    responses((status = 201, body = SessionView), (status = 422, body = Problem)),
+)]
+async fn begin(
+    State(app): State<Arc<App>>,
+    AsLearner(principal): AsLearner,
+    extract::Json(request): extract::Json<SessionRequest>,
+) -> Result<(StatusCode, Json<SessionView>), Problem> {
+    request.check(&app)?;
+    app.limit_learner(limiter::ANSWERS, principal.learner).await?;
+    let SessionRequest { mode, subject, skills, target } = request;
+    let new = NewSession { mode, subject, skills, target };
+    let session = app.begin(principal.learner, new).await?;
+    Ok((StatusCode::CREATED, Json(app.view(session))))
+}
+
+/// Where a list goes on.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Cursor: `next` of the page before.
+    after: Option<SessionId>,
+}
+
+/// A page of sessions.
+#[derive(Serialize, ToSchema)]
+struct SessionPage {
+    /// The latest first.
+    sessions: Vec<SessionView>,
+    /// Cursor of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<SessionId>,
+}
+
+/// List my sessions
+#[utoipa::path(
+    get, path = "/v1/sessions", tag = "practice", security(("token" = [])), params(ListQuery),
+    responses((status = 200, body = SessionPage)),
+)]
+async fn list(
+    State(app): State<Arc<App>>,
+    AsLearner(principal): AsLearner,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<SessionPage>, Problem> {
+    let page = app.records.sessions_of(principal.learner, query.after, PAGE).await?;
+    let next = page.items.last().filter(|_| page.more).map(|last| last.id);
+    let sessions = page.items.into_iter().map(|session| app.view(session)).collect();
+    Ok(Json(SessionPage { sessions, next }))
+}
+
+/// Look at a session
+#[utoipa::path(
+    get, path = "/v1/sessions/{id}", tag = "practice", security(("token" = [])),
+    params(("id" = SessionId, Path)),
+    responses((status = 200, body = SessionView), (status = 404, body = Problem)),
+)]
+async fn read(
+    State(app): State<Arc<App>>,
+    AsLearner(principal): AsLearner,
+    extract::Path(id): extract::Path<SessionId>,
+) -> Result<Json<SessionView>, Problem> {
+    let session = app.current(principal.learner, id).await?;
+    Ok(Json(app.view(session)))
+}
+
+/// What to answer next.
+#[derive(Serialize, ToSchema)]
+struct NextReply {
+    /// `null` when the session has ended.
+    next: Option<NextQuestion>,
+}
+
+/// The next question
+///
+/// The same until it is answered.
+#[utoipa::path(
+    get, path = "/v1/sessions/{id}/next", tag = "practice", security(("token" = [])),
+    params(("id" = SessionId, Path)),
+    responses((status = 200, body = NextReply), (status = 404, body = Problem)),
+)]
+async fn next(
+    State(app): State<Arc<App>>,
+    AsLearner(principal): AsLearner,
+    extract::Path(id): extract::Path<SessionId>,
+) -> Result<Json<NextReply>, Problem> {
+    let session = app.current(principal.learner, id).await?;
+    Ok(Json(NextReply { next: app.next_question(&session) }))
+}
+
+/// End a session
+#[utoipa::path(
+    post, path = "/v1/sessions/{id}/end", tag = "practice", security(("token" = [])),
+    params(("id" = SessionId, Path)),
+    responses((status = 200, body = SessionView), (status = 404, body = Problem)),
+)]
+async fn end(
+    State(app): State<Arc<App>>,
+    AsLearner(principal): AsLearner,
+    extract::Path(id): extract::Path<SessionId>,
+) -> Result<Json<SessionView>, Problem> {
+    let session = app.end(principal.learner, id).await?;
+    Ok(Json(app.view(session)))
+}
+
+/// An answer.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AnswerRequest {
+    /// Made by the client. Sent again with the same id, the answer counts once.
+    id: AnswerId,
+    /// The question that is answered: that of `next`.
+    question: QuestionId,
+    /// What was answered, by kind of question; positions are those presented.
+    response: Response,
+    /// Milliseconds from showing the question to the answer.
+    #[serde(default)]
+    elapsed_ms: Option<u64>,
+}
+
+/// An answer's result.
+#[derive(Serialize, ToSchema)]
+struct AnswerReply {
+    /// The answer and the key.
+    answer: AnswerView,
+    /// How it moved the estimate; absent for a repeated answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
+    /// The session with its next question.
+    session: SessionView,
+}
+
+/// An answer and the key.
+#[derive(Serialize, ToSchema)]
+struct AnswerView {
+    /// Its id.
+    id: AnswerId,
+    /// What was asked.
+    question: QuestionId,
+    /// Whether the credit is full.
+    correct: bool,
+    /// Share of the full credit, 0 to 1.
+    credit: f64,
+    /// On what was chosen.
+    feedback: String,
+    /// The key in words.
+    key: Vec<String>,
+    /// Positions of the key among the options presented; empty for a repeated answer.
+    key_positions: Vec<u8>,
+    /// Why the key is right.
+    explanation: String,
+    /// When it was given.
+    at: Timestamp,
+    /// Whether it had been sent before, and counted then.
+    repeated: bool,
+}
+
+/// Success on a typical question of a skill.
+#[derive(Serialize, ToSchema)]
+struct Progress {
+    /// The skill.
+    skill: SkillId,
+    /// As people write it.
+    skill_name: String,
+    /// Probability before the answer.
+    before: f64,
+    /// Probability after it.
+    after: f64,
+}
+
+impl AnswerView {
+    fn of(answered: &Answered) -> Self {
+        Self {
+            id: answered.answer.id,
+            question: answered.answer.question.clone(),
+            correct: answered.score.correct,
+            credit: answered.score.credit,
+            feedback: answered.score.feedback.clone(),
+            key: answered.question.key_text(),
+            key_positions: answered.key_positions.clone(),
+            explanation: answered.question.explanation.clone(),
+            at: answered.answer.at,
+            repeated: answered.repeated,
+        }
+    }
+}
+
+/// Answer
+///
+/// Acknowledged means stored: the answer survives a crash of the server at any moment. Send it
+/// again with the same id when in doubt.
+#[utoipa::path(
+    post, path = "/v1/sessions/{id}/answers", tag = "practice", security(("token" = [])),
+    params(("id" = SessionId, Path)), request_body = AnswerRequest,
+    responses(
+        (status = 200, body = AnswerReply),
+        (status = 404, body = Problem),
+        (status = 409, body = Problem),
+        (status = 422, body = Problem),
+        (status = 429, body = Problem),
+    ),
+)]
+async fn answer(
+    State(app): State<Arc<App>>,
+    AsLearner(principal): AsLearner,
+    extract::Path(id): extract::Path<SessionId>,
+    extract::Json(request): extract::Json<AnswerRequest>,
+) -> Result<Json<AnswerReply>, Problem> {
+    app.limit_learner(limiter::ANSWERS, principal.learner).await?;
+    let submission = Submission {
+        id: request.id,
+        question: request.question,
+        response: request.response,
+        elapsed_ms: request.elapsed_ms.map(|ms| ms.min(MAX_ELAPSED_MS) as u32),
+    };
+    let answered = to_the_end(&app, principal.learner, id, submission).await?;
+    let answer = AnswerView::of(&answered);
+    let progress = answered.progress.map(|(before, after)| Progress {
+        skill: answered.question.skill.clone(),
+        skill_name: answered.question.skill_name.clone(),
+        before,
+        after,
+    });
+    Ok(Json(AnswerReply { answer, progress, session: app.view(answered.session) }))
+}
+
+/// Runs on even if the client has gone.
+async fn to_the_end(
+    app: &Arc<App>,
+    learner: LearnerId,
+    session: SessionId,
+    submission: Submission,
+) -> Result<Answered, Problem> {
+    let app = Arc::clone(app);
+    tokio::spawn(async move { app.answer(learner, session, submission).await })
+        .await
+        .map_err(|error| Problem::internal(&error))?
+}
