@@ -132,8 +132,8 @@ impl Engine {
         validation::validate(question, classification)
     }
 
-    /// Probabilities by level and decided levels, past the cache, on the calling thread's turn.
-    pub(crate) fn predict(&self, texts: &[String]) -> Vec<[f32; 6]> {
+    /// Probabilities by level, past the cache, on one thread.
+    pub(crate) fn predict(&self, texts: &[&str]) -> Vec<[f32; 6]> {
         self.workers.run(|| {
             let tokens: Vec<Tokens> = texts.iter().map(|text| self.tokens(text)).collect();
             let ids: Vec<&[u32]> = tokens.iter().map(|tokens| &*tokens.ids).collect();

@@ -15,6 +15,7 @@ mod error;
 pub mod evaluate;
 mod heads;
 mod language;
+mod rules;
 mod screen;
 mod tokens;
 mod validation;
