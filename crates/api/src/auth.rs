@@ -64,9 +64,9 @@ pub struct LocalIdentity {
 }
 
 impl LocalIdentity {
-    /// An issuer with the signing key `key`, 32 random bytes.
+    /// An issuer with the signing key `key`, at least 32 random bytes.
     #[must_use]
-    pub fn new(key: &[u8; 32]) -> Self {
+    pub fn new(key: &[u8]) -> Self {
         Self { encoding: EncodingKey::from_secret(key), decoding: DecodingKey::from_secret(key) }
     }
 
@@ -144,52 +144,50 @@ async fn principal(parts: &Parts, app: &App) -> Result<Principal, Problem> {
         .map_err(|error| Problem::unauthenticated(error.to_string()))
 }
 
-async fn with_role(parts: &Parts, app: &App, role: Role) -> Result<Principal, Problem> {
-    let principal = principal(parts, app).await?;
-    if principal.role < role {
-        let needed = match role {
-            Role::Learner => "a learner",
-            Role::Author => "an author",
-            Role::Admin => "an admin",
-        };
-        return Err(Problem::forbidden(format!("This needs {needed}'s token.")));
+async fn demand(role: Role, parts: &Parts, app: &App) -> Result<(), Problem> {
+    if principal(parts, app).await?.role >= role {
+        return Ok(());
     }
-    Ok(principal)
-}
-
-macro_rules! role_extractor {
-    ($(#[$doc:meta])* $name:ident, $role:expr) => {
-        $(#[$doc])*
-        pub(crate) struct $name(pub Principal);
-
-        impl FromRequestParts<Arc<App>> for $name {
-            type Rejection = Problem;
-
-            async fn from_request_parts(
-                parts: &mut Parts,
-                app: &Arc<App>,
-            ) -> Result<Self, Problem> {
-                with_role(parts, app, $role).await.map(Self)
-            }
-        }
+    let needed = match role {
+        Role::Learner => "a learner",
+        Role::Author => "an author",
+        Role::Admin => "an admin",
     };
+    Err(Problem::forbidden(format!("This needs {needed}'s token.")))
 }
 
-role_extractor!(
-    /// Whoever has a valid token.
-    AsLearner,
-    Role::Learner
-);
-role_extractor!(
-    /// An author or admin.
-    AsAuthor,
-    Role::Author
-);
-role_extractor!(
-    /// An admin.
-    AsAdmin,
-    Role::Admin
-);
+/// Whoever has a valid token.
+pub(crate) struct AsLearner(pub(crate) Principal);
+
+impl FromRequestParts<Arc<App>> for AsLearner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        principal(parts, app).await.map(Self)
+    }
+}
+
+/// An author or admin.
+pub(crate) struct AsAuthor;
+
+impl FromRequestParts<Arc<App>> for AsAuthor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        demand(Role::Author, parts, app).await.map(|()| Self)
+    }
+}
+
+/// An admin.
+pub(crate) struct AsAdmin;
+
+impl FromRequestParts<Arc<App>> for AsAdmin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        demand(Role::Admin, parts, app).await.map(|()| Self)
+    }
+}
 
 #[cfg(test)]
 mod tests {

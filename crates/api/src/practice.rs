@@ -224,7 +224,7 @@ impl App {
             }
             CommitOutcome::Duplicate(stored) => {
                 let session = self.session_of(learner, id).await?;
-                self.repeated(stored, session).map(Some)
+                self.repeated(*stored, session).map(Some)
             }
             CommitOutcome::Conflict => Ok(None),
         }

@@ -1,6 +1,6 @@
 //! What keeps an installation going: opening it, inviting people, following the bank.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use quizmentor_adaptive::Model;
@@ -101,17 +101,17 @@ impl App {
 /// When the records fail, or a text has mistakes: starter questions must be sound.
 pub async fn import_starter(
     records: &dyn Records,
-    files: &[(&Path, &str)],
+    files: &[(&str, &str)],
 ) -> std::result::Result<usize, StarterError> {
     if records.count_questions(&QuestionFilter::default()).await? > 0 {
         return Ok(0);
     }
     let defaults = Defaults { subject: "General".into(), skill: "General".into() };
     let mut questions = Vec::new();
-    for (path, text) in files {
+    for (name, text) in files {
         let import = gift::parse(text, &defaults);
         if let Some(problem) = import.problems.into_iter().next() {
-            return Err(StarterError::Unsound(path.display().to_string(), problem));
+            return Err(StarterError::Unsound((*name).to_owned(), problem));
         }
         questions.extend(import.questions);
     }

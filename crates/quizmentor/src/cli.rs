@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, Mistakes, Role};
+use crate::{
+    commands::{classify::Classify, eval::Eval, invite::Invite},
+    config::{self, Config, Mistakes, Role},
+};
 
 /// An AI quiz and learning platform in one program
 ///
@@ -22,6 +25,13 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve the API and the pages (the default)
     Serve(ServeArguments),
+    /// Make a one-time sign-in link for an author or admin
+    Invite(Invite),
+    /// Tell the Bloom level of each line of standard input
+    Classify(Classify),
+    /// Measure the engines on files
+    #[command(subcommand)]
+    Eval(Eval),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -43,14 +43,19 @@ fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
 }
 
 fn output() -> Box<dyn Layer<Registry> + Send + Sync> {
-    let stream = std::env::var_os("JOURNAL_STREAM");
-    if stream.is_some_and(|stream| leads_to(&stream, &io::stderr()))
+    if to_journal()
         && let Ok(journal) = tracing_journald::layer()
     {
         return journal.with_field_prefix(Some("QUIZMENTOR".to_owned())).boxed();
     }
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     fmt::layer().with_writer(io::stderr).with_ansi(colours).boxed()
+}
+
+/// Whether what is written to standard error ends up in the journal.
+pub(crate) fn to_journal() -> bool {
+    let stream = std::env::var_os("JOURNAL_STREAM");
+    stream.is_some_and(|stream| leads_to(&stream, &io::stderr()))
 }
 
 /// Whether `stream`, a `device:inode` pair as in `$JOURNAL_STREAM`, is what `descriptor` has

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use axum::Router;
 use clap::Parser;
 
 use cli::{Arguments, Command, ConfigCommand, ServeArguments};
-use serve::Application;
 
+mod application;
 mod cli;
+mod commands;
 mod config;
 mod lifecycle;
 mod logging;
@@ -32,6 +32,9 @@ fn main() -> ExitCode {
             print!("{}", config::DEFAULTS);
             Ok(())
         }
+        Some(Command::Classify(arguments)) => commands::classify::run(&arguments),
+        Some(Command::Eval(command)) => commands::eval::run(&command),
+        Some(Command::Invite(arguments)) => commands::invite::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,21 +53,8 @@ fn serve(flags: &ServeArguments) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let served = runtime.block_on(serve::run(flags, config, inherited, &filter, build));
+    let served = runtime.block_on(serve::run(flags, config, inherited, &filter, application::open));
     // Work that no one waits for any more must not hold the exit up.
     runtime.shutdown_background();
     served
-}
-
-struct Bare;
-
-impl Application for Bare {
-    fn router(&self) -> Router {
-        Router::new()
-    }
-}
-
-async fn build(start: serve::Start) -> anyhow::Result<Bare> {
-    tracing::debug!(?start, "building the application");
-    Ok(Bare)
 }

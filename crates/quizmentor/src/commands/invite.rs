@@ -1,0 +1,50 @@
+//! `quizmentor invite`: a one-time sign-in link for an author or admin.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use quizmentor_core::{Role, SystemClock};
+
+use crate::{application, config};
+
+#[derive(Debug, Args)]
+pub(crate) struct Invite {
+    /// What the new account may do
+    #[arg(long, value_enum, default_value_t = Invited::Author)]
+    role: Invited,
+    /// Where data is kept [default: as for serve]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address under which people reach the server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+}
+
+/// Roles that need an invitation.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Invited {
+    /// Writes and imports questions
+    Author,
+    /// Invites others, too
+    Admin,
+}
+
+pub(crate) fn run(arguments: &Invite) -> anyhow::Result<()> {
+    let role = match arguments.role {
+        Invited::Author => Role::Author,
+        Invited::Admin => Role::Admin,
+    };
+    let data_dir = match &arguments.data_dir {
+        Some(dir) => dir.clone(),
+        None => config::load(None, crate::cli::environment())?.data_dir()?,
+    };
+    let url = arguments.url.trim_end_matches('/');
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let records = application::open_records(&data_dir).await?;
+        let (link, minutes) = application::sign_in_link(&records, &SystemClock, role, url).await?;
+        println!("{link}");
+        eprintln!("It works once, within {minutes} minutes.");
+        records.close().await;
+        Ok(())
+    })
+}
