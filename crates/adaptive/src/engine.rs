@@ -58,7 +58,8 @@ impl Engine {
     #[must_use]
     pub fn new(catalog: Arc<Catalog>, model: Arc<Model>) -> Self {
         let curves: Vec<Curve> = catalog.items().iter().map(|item| curve(&model, item)).collect();
-        let typical = catalog.skills().iter().map(|s| typical(&catalog, &curves, &s.items)).collect();
+        let typical =
+            catalog.skills().iter().map(|s| typical(&catalog, &curves, &s.items)).collect();
         let answers: u64 =
             catalog.items().iter().map(|item| u64::from(model.item_answers(item.key))).sum();
         let mean_answers = answers as f32 / catalog.len().max(1) as f32;

@@ -239,4 +239,3 @@ fn log_minutes(ms: f64) -> f32 {
 /// Weights in front of those of items and skills.
 pub(crate) const FIRST_OWN: u32 = shared::COUNT + BUCKETS;
 const _: () = assert!(ITEM_WEIGHTS >= 1 && SKILL_WEIGHTS >= 66);
-

@@ -116,9 +116,12 @@ mod tests {
     /// Against the trapezoid rule on a fine grid.
     #[test]
     fn moments_match_numerical_integration() {
-        for (mean, variance, guess, credit) in
-            [(0.3, 0.8, 0.0, 1.0), (-1.0, 0.5, 0.25, 0.0), (0.7, 1.0, 0.2, 0.5), (2.0, 0.3, 0.5, 1.0)]
-        {
+        for (mean, variance, guess, credit) in [
+            (0.3, 0.8, 0.0, 1.0),
+            (-1.0, 0.5, 0.25, 0.0),
+            (0.7, 1.0, 0.2, 0.5),
+            (2.0, 0.3, 0.5, 1.0),
+        ] {
             let (mut s0, mut s1, mut s2) = (0.0, 0.0, 0.0);
             for i in -8000..=8000 {
                 let x = f64::from(i) / 1000.0;

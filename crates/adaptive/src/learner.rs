@@ -127,7 +127,13 @@ const DRIFT: [f32; 2] = [0.005, 0.02];
 const DRIFT_PER_DAY: [f64; 2] = [0.005, 0.01];
 const MILLIS_PER_DAY: f64 = 86_400_000.0;
 
-fn widened(belief: Gaussian, since: Option<i64>, now: Option<i64>, rate: f64, cap: f32) -> Gaussian {
+fn widened(
+    belief: Gaussian,
+    since: Option<i64>,
+    now: Option<i64>,
+    rate: f64,
+    cap: f32,
+) -> Gaussian {
     let days = elapsed_ms(since, now).map_or(0.0, |ms| ms / MILLIS_PER_DAY);
     let variance = (f64::from(belief.variance) + rate * days).min(f64::from(cap)) as f32;
     Gaussian::new(belief.mean, variance.max(belief.variance.min(cap)))
@@ -266,7 +272,8 @@ impl Learner {
     /// When the bytes are truncated, of another format, or hold impossible numbers.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "learner state";
-        let (&format, body) = bytes.split_first().ok_or_else(|| Error::corrupt(WHAT, "no bytes"))?;
+        let (&format, body) =
+            bytes.split_first().ok_or_else(|| Error::corrupt(WHAT, "no bytes"))?;
         if format != FORMAT {
             return Err(Error::Format { what: WHAT, found: format, expected: FORMAT });
         }
@@ -293,9 +300,10 @@ impl Learner {
                     && s.decayed.into_iter().all(count)
                     && s.recent < 9
             })
-            && self.items.values().all(|i| {
-                count(i.right) && count(i.wrong) && i.memory.is_none_or(|m| m.is_valid())
-            })
+            && self
+                .items
+                .values()
+                .all(|i| count(i.right) && count(i.wrong) && i.memory.is_none_or(|m| m.is_valid()))
     }
 }
 

@@ -143,8 +143,7 @@ pub(crate) fn open_levels(
     now: Timestamp,
 ) -> [bool; 6] {
     let ability = ability_for(learner, engine.catalog().skills()[skill].key, now);
-    let cautious =
-        f64::from(ability.mean) + LIKELY_ENOUGH * f64::from(ability.variance).sqrt();
+    let cautious = f64::from(ability.mean) + LIKELY_ENOUGH * f64::from(ability.variance).sqrt();
     let mut open = true;
     engine.typical()[skill].levels.map(|curve| {
         let this = open;

@@ -166,9 +166,10 @@ impl Model {
 
     /// Beliefs over an item's own difficulty and log discrimination.
     pub(crate) fn item_beliefs(&self, item: &Item) -> (Gaussian, Gaussian) {
-        self.items
-            .get(&item.key)
-            .map_or_else(|| (prior_difficulty(item), PRIOR_LOG_SLOPE), |p| (p.difficulty, p.log_slope))
+        self.items.get(&item.key).map_or_else(
+            || (prior_difficulty(item), PRIOR_LOG_SLOPE),
+            |p| (p.difficulty, p.log_slope),
+        )
     }
 
     pub(crate) fn skill_difficulty(&self, key: SkillKey) -> Gaussian {
@@ -312,7 +313,8 @@ impl Model {
     /// When the bytes are truncated, of another format, or hold impossible numbers.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "model";
-        let (&format, body) = bytes.split_first().ok_or_else(|| Error::corrupt(WHAT, "no bytes"))?;
+        let (&format, body) =
+            bytes.split_first().ok_or_else(|| Error::corrupt(WHAT, "no bytes"))?;
         if format != FORMAT {
             return Err(Error::Format { what: WHAT, found: format, expected: FORMAT });
         }
@@ -333,7 +335,8 @@ fn in_order<K: Ord + Copy, V: Clone>(map: &KeyMap<K, V>) -> Vec<(K, V)> {
 
 impl Wire {
     fn into_model(self) -> Option<Model> {
-        let own = self.items.len() * ITEM_WEIGHTS as usize + self.skills.len() * SKILL_WEIGHTS as usize;
+        let own =
+            self.items.len() * ITEM_WEIGHTS as usize + self.skills.len() * SKILL_WEIGHTS as usize;
         let count = self.weights as usize;
         let fits = |base: u32, own: u32| {
             base >= FIRST_OWN && base.checked_add(own).is_some_and(|end| end <= self.weights)
@@ -346,9 +349,15 @@ impl Wire {
                     && p.right.is_finite()
                     && fits(p.base, ITEM_WEIGHTS)
             })
-            && self.skills.iter().all(|(_, p)| p.difficulty.is_valid() && fits(p.base, SKILL_WEIGHTS))
+            && self
+                .skills
+                .iter()
+                .all(|(_, p)| p.difficulty.is_valid() && fits(p.base, SKILL_WEIGHTS))
             && self.moved.iter().all(|&(at, w)| {
-                at < self.weights && w.value.is_finite() && w.squares.is_finite() && w.squares >= 0.0
+                at < self.weights
+                    && w.value.is_finite()
+                    && w.squares.is_finite()
+                    && w.squares >= 0.0
             });
         if !valid {
             return None;

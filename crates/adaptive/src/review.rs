@@ -74,8 +74,8 @@ impl Memory {
     /// Probability of recall at `now`, (0, 1].
     #[must_use]
     pub fn retrievability(&self, now: Timestamp) -> f64 {
-        let days = (now.as_millisecond().saturating_sub(self.at)).max(0) as f64
-            / MILLIS_PER_DAY as f64;
+        let days =
+            (now.as_millisecond().saturating_sub(self.at)).max(0) as f64 / MILLIS_PER_DAY as f64;
         let state = MemoryState { stability: self.stability, difficulty: self.difficulty };
         f64::from(fsrs::current_retrievability(state, days as f32, fsrs::FSRS6_DEFAULT_DECAY))
     }
@@ -99,8 +99,7 @@ pub(crate) fn next_memory(memory: Option<Memory>, rating: Rating, at: i64) -> Me
     if let Some(unchanged) = memory.filter(|_| days < 1) {
         return unchanged;
     }
-    let state =
-        memory.map(|m| MemoryState { stability: m.stability, difficulty: m.difficulty });
+    let state = memory.map(|m| MemoryState { stability: m.stability, difficulty: m.difficulty });
     let days = u32::try_from(days).unwrap_or(u32::MAX);
     match SCHEDULER.next_states(state, DESIRED_RETENTION, days) {
         Ok(states) => {
@@ -136,9 +135,7 @@ pub fn due(catalog: &Catalog, learner: &Learner, now: Timestamp) -> Vec<Due> {
             Some(Due { index, retrievability: memory.retrievability(now), since })
         })
         .collect();
-    due.sort_by(|a, b| {
-        a.retrievability.total_cmp(&b.retrievability).then(a.index.cmp(&b.index))
-    });
+    due.sort_by(|a, b| a.retrievability.total_cmp(&b.retrievability).then(a.index.cmp(&b.index)));
     due
 }
 

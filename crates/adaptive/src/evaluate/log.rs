@@ -118,10 +118,9 @@ impl<R: Read> Log<R> {
 
     fn text(&self, column: Option<usize>) -> Result<&str, String> {
         let Some(column) = column else { return Ok("") };
-        let field = self
-            .record
-            .get(column)
-            .ok_or_else(|| format!("{} columns; at least {} expected", self.record.len(), column + 1))?;
+        let field = self.record.get(column).ok_or_else(|| {
+            format!("{} columns; at least {} expected", self.record.len(), column + 1)
+        })?;
         std::str::from_utf8(trim(field)).map_err(|_| format!("column {} is not UTF-8", column + 1))
     }
 
@@ -132,7 +131,9 @@ impl<R: Read> Log<R> {
     ) -> Result<Option<T>, String> {
         match self.text(column)? {
             "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| format!("{name} is “{text}”; a number expected")),
+            text => {
+                text.parse().map(Some).map_err(|_| format!("{name} is “{text}”; a number expected"))
+            }
         }
     }
 }
