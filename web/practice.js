@@ -91,7 +91,7 @@ function subjectChoice(subjects, last, changed) {
       h("span", { class: "soft" }, count(subject.questions, "question")),
     ),
   );
-  return h("fieldset", {}, h("legend", {}, "Subject"), h("div", { class: "tiles" }, tiles));
+  return h("fieldset", {}, h("legend", {}, "Subject"), h("div", { class: "tiles subjects" }, tiles));
 }
 
 function skillChoice(subject) {
@@ -261,7 +261,7 @@ function whyBox(why) {
   const facts = [
     ["Reason", REASONS[why.reason] ?? why.reason],
     ["Your estimated chance", percent(why.probability)],
-    why.target && ["Aim of practice", `${percent(why.target[0])} to ${percent(why.target[1])}`],
+    why.target && ["Aim of practice", `${Math.round(100 * why.target[0])} to ${percent(why.target[1])}`],
     why.retrievability !== null && ["Chance that you remember it", percent(why.retrievability)],
     ...Object.entries(why.terms ?? {}).map(([name, value]) => [TERMS[name] ?? name, signed(value)]),
     ["Questions to choose from", why.candidates?.toLocaleString("en")],

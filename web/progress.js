@@ -41,7 +41,7 @@ function reviewList({ due, next_due: next }) {
 }
 
 function range({ probability, low, high }) {
-  return [h("strong", {}, percent(probability)), h("span", { class: "soft" }, ` (${percent(low)} to ${percent(high)})`)];
+  return [h("strong", {}, percent(probability)), h("span", { class: "soft" }, ` (${Math.round(100 * low)} to ${percent(high)})`)];
 }
 
 function masteryBySubject({ overall, skills }, subjects) {
@@ -112,7 +112,7 @@ function levelDetails(name, estimate, levels) {
   return h(
     "details",
     {},
-    h("summary", {}, "By Bloom level ", h("span", { class: "soft" }, `– ${count(estimate.answers, "answer")}, ${count(estimate.items, "question")}`)),
+    h("summary", {}, "By Bloom level ", h("span", { class: "soft" }, `– ${count(estimate.answers, "answer")}`)),
     h(
       "table",
       {},

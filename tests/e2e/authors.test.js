@@ -1,0 +1,115 @@
+// Authors: sign-in by link, import, search; and Bloom levels for everyone.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { assertNoTrouble, launch, open } from "./support/browser.js";
+import { Server } from "./support/server.js";
+
+let server;
+let browser;
+let author;
+
+before(async () => {
+  [server, browser] = await Promise.all([Server.start(), launch()]);
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+test("the author link signs in, and its code leaves the address bar", async () => {
+  author = await open(browser, server.link);
+  await author.getByText("You are signed in.").waitFor();
+  assert.equal(author.url(), `${server.url}/#authors`);
+  await author.reload();
+  await author.getByRole("heading", { name: "Search by meaning" }).waitFor();
+  assertNoTrouble(author);
+});
+
+test("a used link is refused with a clear message", async () => {
+  const page = await open(browser, server.link);
+  await page.getByRole("alert").getByText("unknown, used or expired").waitFor();
+  assert.equal(page.url(), `${server.url}/#authors`);
+  assert.ok(await page.getByRole("heading", { name: "Sign in" }).isVisible());
+  assertNoTrouble(page, /status of 401/);
+  await page.context().close();
+});
+
+test("an import takes sound questions and names the lines of the others", async () => {
+  await author.locator("#gift-file").setInputFiles(fileURLToPath(new URL("support/broken.gift", import.meta.url)));
+  await author.getByRole("button", { name: "Import", exact: true }).click();
+  const table = author.locator("table.problems");
+  await table.waitFor();
+  assert.match(await author.locator("#import ~ .results").innerText(), /1\squestion new/);
+  assert.match(await table.innerText(), /Line 1[0-3], column \d+/);
+  assertNoTrouble(author);
+});
+
+test("search finds by meaning", async () => {
+  await author.getByLabel("A topic or a question").fill("What do plants breathe in to make sugar from light?");
+  await author.getByRole("button", { name: "Search" }).click();
+  const hits = author.locator("#search ~ .results li p:first-child");
+  await hits.first().waitFor();
+  const stems = await hits.allInnerTexts();
+  assert.ok(stems.some((stem) => /photosynthesis/i.test(stem)), stems.join("\n"));
+  assertNoTrouble(author);
+});
+
+test("the list filters by subject and goes on page by page", async () => {
+  const list = author.locator("#list ~ .results");
+  await author.locator("#list-subject option", { hasText: "Biology" }).waitFor({ state: "attached" });
+  await author.locator("#list-subject").selectOption({ label: "Biology" });
+  await author.getByRole("button", { name: "List questions" }).click();
+  await list.getByRole("button", { name: "Show more" }).click();
+  await author.waitForFunction(() => document.querySelectorAll("#list ~ .results .plain-list:not(.tight) > li").length === 40);
+  const subjects = await list.locator(".meta .tag:first-child").allInnerTexts();
+  assert.deepEqual([...new Set(subjects)], ["Biology"]);
+});
+
+test("an export gives back what the bank holds", async () => {
+  const [download] = await Promise.all([
+    author.waitForEvent("download"),
+    author.getByRole("button", { name: "Export as GIFT" }).click(),
+  ]);
+  const chunks = await (await download.createReadStream()).toArray();
+  assert.match(Buffer.concat(chunks).toString(), /take in for photosynthesis/);
+  assert.equal(download.suggestedFilename(), "questions.gift");
+});
+
+test("signing out leads back to a guest", async () => {
+  await author.getByRole("button", { name: "Sign out" }).click();
+  await author.getByRole("heading", { name: "Sign in" }).waitFor();
+  await author.context().close();
+});
+
+test("texts get levels, and what is no question is told so", async () => {
+  const page = await open(browser, `${server.url}/#bloom`);
+  await page.getByLabel("Questions or learning objectives").fill("Define osmosis.\nDesign an experiment that tests whether light changes the growth of cress.\n?!?");
+  await page.getByRole("button", { name: "Find the levels" }).click();
+  const results = page.locator("#classify ~ .results > ol > li");
+  await results.first().waitFor();
+  assert.equal(await results.count(), 3);
+  const [define, design, nothing] = await results.allInnerTexts();
+  assert.match(define, /Remember/);
+  assert.match(design, /\d+\s%/);
+  assert.match(nothing, /no question or objective/);
+  assert.equal(await results.first().locator("tr").count(), 6);
+  assertNoTrouble(page);
+  await page.context().close();
+});
+
+test("a question is checked for level and craft", async () => {
+  const page = await open(browser, `${server.url}/#bloom`);
+  await page.getByLabel("Stem").fill("Recall the capital of France.");
+  await page.getByLabel("Level that you aim at").selectOption("create");
+  const options = ["Paris", "Lyon", "Lyon", "All of the above"];
+  for (const [i, text] of options.entries()) await page.getByLabel(`Option ${i + 1}`, { exact: true }).fill(text);
+  await page.getByRole("button", { name: "Check the question" }).click();
+  const results = page.locator("#validate ~ .results");
+  await results.locator(".finding").first().waitFor();
+  assert.match(await results.innerText(), /You aim at create/);
+  assertNoTrouble(page);
+  await page.context().close();
+});

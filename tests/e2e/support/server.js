@@ -1,0 +1,70 @@
+// The binary under test, on a free port, with a data directory of its own.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const START_TIMEOUT_MS = 60_000;
+
+export class Server {
+  /** Starts a server with an empty data directory. */
+  static async start() {
+    const server = new Server();
+    server.dataDir = await mkdtemp(join(tmpdir(), "quizmentor-e2e-"));
+    await server.launch("127.0.0.1:0");
+    return server;
+  }
+
+  /** What the page is at. */
+  url = "";
+  /** The authors' one-time link that the first start printed. */
+  link = "";
+
+  async launch(listen) {
+    const binary = process.env.QUIZMENTOR_BIN;
+    const options = { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] };
+    this.process = spawn(binary, ["serve", "--listen", listen, "--data-dir", this.dataDir], options);
+    this.log = "";
+    this.process.stderr.on("data", (chunk) => (this.log += chunk));
+    const lines = createInterface({ input: this.process.stdout });
+    lines.on("line", (line) => {
+      this.log += `${line}\n`;
+      this.url = line.match(/listens on (\S+)/)?.[1] ?? this.url;
+      this.link = line.match(/https?:\/\/\S+#code=\S+/)?.[0] ?? this.link;
+    });
+    await this.ready();
+  }
+
+  async ready() {
+    const end = Date.now() + START_TIMEOUT_MS;
+    while (Date.now() < end && this.process.exitCode === null) {
+      const answer = this.url && (await fetch(`${this.url}/v1/subjects`).catch(() => null));
+      if (answer?.ok && (await answer.json()).subjects.length) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`the server did not start:\n${this.log}`);
+  }
+
+  async stop() {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    const exited = once(this.process, "exit");
+    this.process.kill("SIGTERM");
+    await exited;
+  }
+
+  /** Stops and starts again with the same address and data. */
+  async restart() {
+    await this.stop();
+    await this.launch(new URL(this.url).host);
+  }
+
+  async close() {
+    await this.stop();
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,125 @@
+// Every view: light, dark, phone; nothing fails, nothing comes from elsewhere.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { PHONE, answerByKeyboard, assertAccessible, assertNoTrouble, launch, open, startSession } from "./support/browser.js";
+import { Server } from "./support/server.js";
+
+let server;
+let browser;
+let code;
+
+before(async () => {
+  [server, browser] = await Promise.all([Server.start(), launch()]);
+  code = new URL(server.link).hash;
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+const goTo = (page, view) => page.locator("nav").getByRole("link", { name: view }).click();
+
+/** Walks through the views of a learner and calls `check` with the name of each. */
+async function walk(page, check) {
+  await page.locator("form.start").waitFor();
+  await page.locator(".subjects").getByText("Biology", { exact: true }).click();
+  await check("start");
+  await startSession(page, "Biology");
+  await page.getByText("Why this question?").click();
+  await check("question");
+  await page.locator("#stem").click();
+  await answerByKeyboard(page);
+  await check("feedback");
+  await page.getByRole("button", { name: "End session" }).click();
+  await page.locator(".summary").waitFor();
+  await page.getByText("Questions and answers").click();
+  await check("summary");
+
+  await goTo(page, "Progress");
+  await page.locator(".skills summary").first().click();
+  await check("progress");
+
+  await goTo(page, "Bloom");
+  await page.getByLabel("Questions or learning objectives").fill("Compare mitosis and meiosis.\n…");
+  await page.getByRole("button", { name: "Find the levels" }).click();
+  await page.locator("#classify ~ .results li").first().waitFor();
+  await page.getByLabel("Stem").fill("Which of these is not a gas?");
+  await page.getByRole("button", { name: "Check the question" }).click();
+  await page.locator("#validate ~ .results table").waitFor();
+  await check("bloom");
+
+  await goTo(page, "Authors");
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await check("sign-in");
+}
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`axe finds nothing serious in ${colorScheme} mode`, async () => {
+    const page = await open(browser, server.url, { colorScheme });
+    await walk(page, (view) => assertAccessible(page, `${view}, ${colorScheme}`));
+    assertNoTrouble(page);
+    await page.context().close();
+  });
+}
+
+async function assertFitsPhone(page, view) {
+  const { width, small } = await page.evaluate(() => {
+    const targets = "button, summary, select, textarea, input, nav a, .brand, .button, footer a";
+    const box = (element) => (element.closest("label") ?? element).getBoundingClientRect();
+    const small = Array.from(document.querySelectorAll(targets))
+      .filter((element) => element.checkVisibility())
+      .filter((element) => box(element).width < 44 || box(element).height < 44)
+      .map((element) => `${element.outerHTML.slice(0, 80)} ${box(element).width}×${box(element).height}`);
+    return { width: document.documentElement.scrollWidth, small };
+  });
+  assert.ok(width <= PHONE.viewport.width, `${view} is ${width} px wide`);
+  assert.deepEqual(small, [], `${view}: targets under 44 px`);
+}
+
+test("on a phone nothing scrolls sideways and targets are large enough", async () => {
+  const page = await open(browser, server.url, PHONE);
+  await walk(page, (view) => assertFitsPhone(page, view));
+  assertNoTrouble(page);
+  await page.context().close();
+});
+
+test("the authors' area: axe in both modes, and on a phone", async () => {
+  const page = await open(browser, `${server.url}/${code}`);
+  await page.getByLabel("A topic or a question").fill("energy");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.locator("#search ~ .results summary").first().click();
+  await page.getByRole("button", { name: "List questions" }).click();
+  await page.locator("#list ~ .results summary").first().waitFor();
+  await page.getByLabel("or GIFT text").fill("::a::b {");
+  await page.getByRole("button", { name: "Import", exact: true }).click();
+  await page.locator("table.problems").waitFor();
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    await assertAccessible(page, `authors, ${colorScheme}`);
+  }
+  await page.setViewportSize(PHONE.viewport);
+  await assertFitsPhone(page, "authors");
+  assertNoTrouble(page);
+  await page.context().close();
+});
+
+test("the API documentation renders without the network", async () => {
+  const page = await open(browser, `${server.url}/docs`);
+  await page.getByText("/v1/bloom/classify").first().waitFor();
+  await page.getByText("/v1/sessions/{id}/answers").first().waitFor();
+  assertNoTrouble(page);
+  await page.context().close();
+});
+
+test("without the server the page says so and tries again on wish", async () => {
+  const page = await open(browser, server.url);
+  await page.route("**/v1/subjects", (route) => route.abort());
+  await page.reload();
+  await page.getByRole("alert").getByText("The server cannot be reached").waitFor();
+  await page.unroute("**/v1/subjects");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.locator("form.start").waitFor();
+  await page.context().close();
+});
