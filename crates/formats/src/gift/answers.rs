@@ -68,7 +68,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Splits `answers`, which is not empty, before each `=` and `~`.
+/// Splits `answers` before each `=` and `~`.
 fn items(answers: Text<'_>) -> Result<Vec<Item<'_>>, Problem> {
     let is_marker = |symbol: &Symbol| symbol.is('=') || symbol.is('~');
     let markers = answers.iter().filter(|symbol| is_marker(symbol));
