@@ -1,10 +1,13 @@
 //! The port of the cache: values that may vanish at any time, counters, and rate limits.
 
+mod memory;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use self::memory::Memory;
 use crate::Result;
 
 /// Whether one more request may pass.

@@ -4,12 +4,15 @@
 //! their own are kept to the microsecond; finer digits are dropped. Counters and versions stay
 //! below 2⁶³.
 
+mod sqlite;
+
 use async_trait::async_trait;
 use quizmentor_core::{
     AnswerId, LearnerId, Level, Question, QuestionId, Response, Role, Session, SessionId, SkillId,
     Status, Timestamp,
 };
 
+pub use self::sqlite::Sqlite;
 use crate::Result;
 
 /// A part of a longer list.
@@ -145,9 +148,24 @@ pub enum CommitOutcome {
         sequence: u64,
     },
     /// The answer's id was stored before; nothing was changed.
-    Duplicate(StoredAnswer),
+    Duplicate(Box<StoredAnswer>),
     /// Session or learner state were changed since they were read; nothing was changed.
     Conflict,
+}
+
+/// What the Bloom engine found in a question's stem.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Analysis {
+    /// The question.
+    pub question: QuestionId,
+    /// Version of the Bloom model.
+    pub model: String,
+    /// SHA-256 of the stem that was read.
+    pub stem_hash: [u8; 32],
+    /// The most probable level.
+    pub level: Level,
+    /// For search by meaning.
+    pub embedding: Vec<f32>,
 }
 
 /// A snapshot of the adaptive model, without its bytes.
@@ -208,6 +226,21 @@ pub trait Records: Send + Sync {
 
     /// How many questions match.
     async fn count_questions(&self, filter: &QuestionFilter) -> Result<u64>;
+
+    /// Stores what was found in questions, all or none; each takes the place of what was found
+    /// in its question before.
+    ///
+    /// # Errors
+    /// `NotFound` when a question does not exist.
+    async fn put_analyses(&self, analyses: &[Analysis]) -> Result<()>;
+
+    /// What `model` found, in order of the questions' ids, from the one after `after`.
+    async fn analyses(
+        &self,
+        model: &str,
+        after: Option<&QuestionId>,
+        limit: usize,
+    ) -> Result<Vec<Analysis>>;
 
     /// Adds a learner.
     ///
@@ -298,6 +331,10 @@ pub trait Records: Send + Sync {
     /// # Errors
     /// `Conflict` unless its version is above all stored ones.
     async fn put_snapshot(&self, info: SnapshotInfo, bytes: &[u8]) -> Result<()>;
+
+    /// Empties the bytes of the snapshots below `version`; which answers they had learned from
+    /// stays known.
+    async fn empty_snapshots_below(&self, version: u64) -> Result<()>;
 
     /// The snapshot with the greatest version.
     async fn latest_snapshot(&self) -> Result<Option<Snapshot>>;

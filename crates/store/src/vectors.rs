@@ -1,8 +1,11 @@
 //! The port of the vectors: embeddings of questions, searched by cosine similarity.
 
+mod memory;
+
 use async_trait::async_trait;
 use quizmentor_core::{Level, QuestionId, SkillId, Status};
 
+pub use self::memory::Memory;
 use crate::Result;
 
 /// What a search can filter by.
@@ -54,6 +57,7 @@ pub struct Hit {
 /// Hits come in order of falling similarity, equal ones in order of their ids. Every method fails
 /// with [`Unavailable`](crate::Error::Unavailable) when the store does not answer. A vector of the
 /// wrong dimension, without direction or with a number that is not finite is `Invalid`.
+#[expect(clippy::len_without_is_empty, reason = "nobody asks whether a bank is empty")]
 #[async_trait]
 pub trait Vectors: Send + Sync {
     /// Stores `points` by id, all or none; where an id repeats, the last one stays.

@@ -1,0 +1,289 @@
+//! The records in one SQLite file.
+//!
+//! One connection writes, several read; write-ahead logging lets them go on side by side. A commit
+//! returns after the log was flushed to the disk.
+
+mod accounts;
+mod analyses;
+mod answers;
+mod encoding;
+mod outbox;
+mod questions;
+mod sessions;
+mod snapshots;
+
+use std::{path::Path, time::Duration};
+
+use async_trait::async_trait;
+use quizmentor_core::{
+    AnswerId, LearnerId, Question, QuestionId, Role, Session, SessionId, Timestamp,
+};
+use sqlx::{
+    SqlitePool, Transaction,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Put, QuestionFilter,
+    Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
+};
+use crate::Result;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long to wait for a connection, and for another process that writes.
+const PATIENCE: Duration = Duration::from_secs(5);
+const READERS: u32 = 4;
+
+/// The records in one SQLite file; clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    write: SqlitePool,
+    read: SqlitePool,
+}
+
+impl Sqlite {
+    /// Opens the file at `path`, creates it if it is absent, and brings it to the present schema.
+    /// The directory must exist.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file is no SQLite database, `Unavailable` when it cannot be opened,
+    /// created or migrated; both name the path.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let at_path = |error: sqlx::Error| encoding::error_at(&path.display().to_string(), error);
+        // An absolute path is never taken for a URI.
+        let file = std::path::absolute(path).map_err(|e| at_path(e.into()))?;
+        let reader = SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE);
+        let writer = reader
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        let write = pool(1).connect_with(writer).await.map_err(at_path)?;
+        MIGRATIONS.run(&write).await.map_err(|e| at_path(migration_error(e)))?;
+        let read = pool(READERS).connect_with(reader.read_only(true)).await.map_err(at_path)?;
+        Ok(Self { write, read })
+    }
+
+    /// Opens an empty database that lives as long as its handle; for tests.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is no memory for it.
+    pub async fn in_memory() -> Result<Self> {
+        let write = pool(1).connect_with(SqliteConnectOptions::new()).await?;
+        MIGRATIONS.run(&write).await.map_err(migration_error)?;
+        Ok(Self { read: write.clone(), write })
+    }
+
+    /// Closes all connections; what is under way ends first. Later calls fail.
+    pub async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>> {
+        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+fn pool(size: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+fn migration_error(error: MigrateError) -> sqlx::Error {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error,
+        other => sqlx::Error::Migrate(Box::new(other)),
+    }
+}
+
+#[async_trait]
+impl Records for Sqlite {
+    async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(&self.read).await?;
+        Ok(())
+    }
+
+    async fn put_questions(&self, questions: &[Question]) -> Result<Put> {
+        let rows = questions.iter().map(questions::Row::new).collect::<Result<Vec<_>>>()?;
+        let mut transaction = self.begin().await?;
+        let put = questions::put(&mut transaction, &rows).await?;
+        transaction.commit().await?;
+        Ok(put)
+    }
+
+    async fn question(&self, id: &QuestionId) -> Result<Option<Question>> {
+        questions::get(&self.read, id).await
+    }
+
+    async fn questions(
+        &self,
+        filter: &QuestionFilter,
+        after: Option<&QuestionId>,
+        limit: usize,
+    ) -> Result<Page<Question>> {
+        questions::page(&self.read, filter, after, limit).await
+    }
+
+    async fn question_changes(
+        &self,
+        after_revision: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Question)>> {
+        questions::changes(&self.read, after_revision, limit).await
+    }
+
+    async fn count_questions(&self, filter: &QuestionFilter) -> Result<u64> {
+        questions::count(&self.read, filter).await
+    }
+
+    async fn put_analyses(&self, analyses: &[Analysis]) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        for analysis in analyses {
+            analyses::put(&mut transaction, analysis).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn analyses(
+        &self,
+        model: &str,
+        after: Option<&QuestionId>,
+        limit: usize,
+    ) -> Result<Vec<Analysis>> {
+        analyses::page(&self.read, model, after, limit).await
+    }
+
+    async fn create_learner(&self, id: LearnerId, at: Timestamp) -> Result<()> {
+        accounts::create_learner(&self.write, id, at).await
+    }
+
+    async fn learner_exists(&self, id: LearnerId) -> Result<bool> {
+        accounts::learner_exists(&self.read, id).await
+    }
+
+    async fn create_link(
+        &self,
+        hash: LinkHash,
+        role: Role,
+        learner: LearnerId,
+        expires: Timestamp,
+    ) -> Result<()> {
+        accounts::create_link(&self.write, hash, role, learner, expires).await
+    }
+
+    async fn redeem_link(
+        &self,
+        hash: LinkHash,
+        now: Timestamp,
+    ) -> Result<Option<(LearnerId, Role)>> {
+        accounts::redeem_link(&self.write, hash, now).await
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<()> {
+        sessions::create(&self.write, session).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>> {
+        sessions::get(&self.read, id).await
+    }
+
+    async fn update_session(&self, session: &Session) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        sessions::update(&mut transaction, session).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn sessions_of(
+        &self,
+        learner: LearnerId,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Page<Session>> {
+        sessions::page(&self.read, learner, after, limit).await
+    }
+
+    async fn commit_answer(&self, commit: &AnswerCommit) -> Result<CommitOutcome> {
+        let mut transaction = self.begin().await?;
+        let outcome = answers::commit(&mut transaction, commit).await?;
+        if matches!(outcome, CommitOutcome::Committed { .. }) {
+            transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn answer(&self, id: AnswerId) -> Result<Option<StoredAnswer>> {
+        answers::get(&self.read, id).await
+    }
+
+    async fn answers_of(
+        &self,
+        learner: LearnerId,
+        after_sequence: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredAnswer>> {
+        answers::of_learner(&self.read, learner, after_sequence, limit).await
+    }
+
+    async fn answers_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<StoredAnswer>> {
+        answers::after(&self.read, after_sequence, limit).await
+    }
+
+    async fn learner_state(&self, learner: LearnerId) -> Result<Option<VersionedState>> {
+        snapshots::learner_state(&self.read, learner).await
+    }
+
+    async fn put_snapshot(&self, info: SnapshotInfo, bytes: &[u8]) -> Result<()> {
+        snapshots::put(&self.write, info, bytes).await
+    }
+
+    async fn empty_snapshots_below(&self, version: u64) -> Result<()> {
+        snapshots::empty_below(&self.write, version).await
+    }
+
+    async fn latest_snapshot(&self) -> Result<Option<Snapshot>> {
+        snapshots::latest(&self.read).await
+    }
+
+    async fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
+        snapshots::list(&self.read).await
+    }
+
+    async fn outbox_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<OutboxEvent>> {
+        outbox::after(&self.read, after_sequence, limit).await
+    }
+
+    async fn outbox_acknowledge(&self, upto_sequence: u64) -> Result<()> {
+        outbox::acknowledge(&self.write, upto_sequence).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_waits_for_the_disk_and_checks_references() {
+        let directory = tempfile::tempdir().unwrap();
+        let records = Sqlite::open(directory.path().join("pragmas.db")).await.unwrap();
+        let journal: String =
+            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&records.write).await.unwrap();
+        let synchronous: i64 =
+            sqlx::query_scalar("PRAGMA synchronous").fetch_one(&records.write).await.unwrap();
+        let references: i64 =
+            sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&records.write).await.unwrap();
+        const FULL: i64 = 2;
+        assert_eq!((journal.as_str(), synchronous, references), ("wal", FULL, 1));
+    }
+}

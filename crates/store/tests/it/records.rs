@@ -1,0 +1,60 @@
+//! The records: a contract for every adapter, a model to compare with, and SQLite's own matters.
+
+mod accounts;
+mod analyses;
+mod answers;
+mod model;
+mod questions;
+mod sessions;
+mod snapshots;
+mod sqlite;
+
+use std::sync::Arc;
+
+use quizmentor_core::{LearnerId, Session, SessionId};
+use quizmentor_store::records::{Records, Sqlite};
+use tempfile::TempDir;
+
+use crate::samples::{at, question, session};
+
+/// Turns functions of `Arc<dyn Records>` into tests of each adapter.
+macro_rules! contract {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite_file {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let (_directory, records) = crate::records::in_file().await;
+                super::$name(records).await;
+            })+
+        }
+
+        mod sqlite_in_memory {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::records::in_memory().await).await;
+            })+
+        }
+    };
+}
+use contract;
+
+async fn in_file() -> (TempDir, Arc<dyn Records>) {
+    let directory = tempfile::tempdir().unwrap();
+    let records = Sqlite::open(directory.path().join("quizmentor.db")).await.unwrap();
+    (directory, Arc::new(records))
+}
+
+async fn in_memory() -> Arc<dyn Records> {
+    Arc::new(Sqlite::in_memory().await.unwrap())
+}
+
+/// Question `q-1`, the learner, and a session of theirs.
+async fn begun(records: &dyn Records, id: SessionId, learner: LearnerId) -> Session {
+    records.put_questions(&[question("q-1")]).await.unwrap();
+    if !records.learner_exists(learner).await.unwrap() {
+        records.create_learner(learner, at(0)).await.unwrap();
+    }
+    let session = session(id, learner);
+    records.create_session(&session).await.unwrap();
+    session
+}

@@ -1,0 +1,318 @@
+//! Random sequences of operations against plain maps.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use quizmentor_core::{AnswerId, LearnerId, Question, Role, Session, SessionId, Status};
+use quizmentor_store::{
+    Error,
+    records::{
+        AnswerCommit, CommitOutcome, Event, LinkHash, QuestionFilter, Records, Sqlite,
+        StoredAnswer, VersionedState,
+    },
+};
+
+use crate::samples::{answer_id, at, commit, learner, question, question_id, session, session_id};
+
+/// Names are few, so that operations meet.
+#[derive(Debug, Clone)]
+enum Operation {
+    PutQuestions(Vec<(u8, Status)>),
+    CreateLearner(u8),
+    CreateLink { hash: u8, learner: u8, expires: i64 },
+    RedeemLink { hash: u8, now: i64 },
+    CreateSession { id: u8, learner: u8 },
+    UpdateSession { id: u8, learner: u8, step: u64 },
+    Commit { id: u8, session: u8, learner: u8, question: u8, steps: (u64, u64) },
+    Acknowledge(u64),
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    use Operation::*;
+    let few = 0..3_u8;
+    // Mostly the version that follows, now and then another one.
+    let step = || prop_oneof![6 => Just(1_u64), 1 => 0..4_u64];
+    let status = prop_oneof![Just(Status::Draft), Just(Status::Published), Just(Status::Archived)];
+    prop_oneof![
+        2 => prop::collection::vec((few.clone(), status), 0..4).prop_map(PutQuestions),
+        2 => few.clone().prop_map(CreateLearner),
+        1 => (few.clone(), few.clone(), 0..4_i64)
+            .prop_map(|(hash, learner, expires)| CreateLink { hash, learner, expires }),
+        1 => (few.clone(), 0..4_i64).prop_map(|(hash, now)| RedeemLink { hash, now }),
+        2 => (few.clone(), few.clone()).prop_map(|(id, learner)| CreateSession { id, learner }),
+        2 => (few.clone(), few.clone(), step())
+            .prop_map(|(id, learner, step)| UpdateSession { id, learner, step }),
+        8 => (0..12_u8, few.clone(), few.clone(), few.clone(), (step(), step())).prop_map(
+            |(id, session, learner, question, steps)| Commit {
+                id, session, learner, question, steps
+            }
+        ),
+        1 => (0..12_u64).prop_map(Acknowledge),
+    ]
+}
+
+/// What the records should hold.
+#[derive(Default)]
+struct Model {
+    questions: BTreeMap<String, (u64, Question)>,
+    revision: u64,
+    learners: Vec<LearnerId>,
+    links: BTreeMap<u8, (LearnerId, i64)>,
+    sessions: BTreeMap<SessionId, Session>,
+    states: BTreeMap<LearnerId, VersionedState>,
+    answers: Vec<StoredAnswer>,
+    events: Vec<Event>,
+    acknowledged: usize,
+}
+
+/// What a call came to, in terms that both sides know.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Done,
+    Put(usize, usize),
+    Link(Option<LearnerId>),
+    Commit(CommitOutcome),
+    NotFound(&'static str),
+    Conflict(&'static str),
+}
+
+fn outcome<T>(result: Result<T, Error>, done: impl FnOnce(T) -> Outcome) -> Outcome {
+    match result {
+        Ok(value) => done(value),
+        Err(Error::NotFound(what)) => Outcome::NotFound(what),
+        Err(Error::Conflict(what)) => Outcome::Conflict(what),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+fn versioned(id: u8, status: Status) -> Question {
+    Question { status, ..question(&format!("q-{id}")) }
+}
+
+impl Model {
+    fn stored(&self, id: u8, owner: u8) -> Session {
+        let (id, owner) = (session_id(id.into()), learner(owner.into()));
+        let stored = self.sessions.get(&id).cloned().unwrap_or_else(|| session(id, owner));
+        Session { learner: owner, ..stored }
+    }
+
+    fn next_commit(&self, operation: &Operation) -> AnswerCommit {
+        let Operation::Commit { id, session, learner, question, steps } = operation else {
+            unreachable!("called for commits only")
+        };
+        let stored = self.stored(*session, *learner);
+        let state = self.states.get(&stored.learner).map_or(0, |state| state.version);
+        let mut next = commit(answer_id((*id).into()), &stored);
+        next.session.version = stored.version + steps.0;
+        next.state.version = state + steps.1;
+        next.answer.question = question_id(&format!("q-{question}"));
+        next
+    }
+
+    fn update_session(&mut self, next: &Session) -> Outcome {
+        match self.sessions.get_mut(&next.id) {
+            Some(stored) if stored.learner == next.learner => {
+                if next.version != stored.version + 1 {
+                    return Outcome::Conflict("session");
+                }
+                *stored = next.clone();
+                Outcome::Done
+            }
+            _ => Outcome::NotFound("session"),
+        }
+    }
+
+    fn commit(&mut self, next: AnswerCommit) -> Outcome {
+        if let Some(stored) = self.answers.iter().find(|s| s.answer.id == next.answer.id) {
+            return if stored.answer.learner == next.answer.learner {
+                Outcome::Commit(CommitOutcome::Duplicate(Box::new(stored.clone())))
+            } else {
+                Outcome::Conflict("answer id")
+            };
+        }
+        let before = self.sessions.clone();
+        match self.update_session(&next.session) {
+            Outcome::Done => {}
+            Outcome::Conflict(_) => return Outcome::Commit(CommitOutcome::Conflict),
+            other => return other,
+        }
+        let version = self.states.get(&next.answer.learner).map_or(0, |state| state.version);
+        let stale = next.state.version != version + 1;
+        if stale || !self.questions.contains_key(next.answer.question.as_str()) {
+            self.sessions = before;
+            return if stale {
+                Outcome::Commit(CommitOutcome::Conflict)
+            } else {
+                Outcome::NotFound("question")
+            };
+        }
+        let sequence = self.answers.len() as u64 + 1;
+        self.states.insert(next.answer.learner, next.state);
+        self.answers.push(StoredAnswer { sequence, answer: next.answer });
+        self.events.push(next.event);
+        Outcome::Commit(CommitOutcome::Committed { sequence })
+    }
+
+    fn put(&mut self, questions: &[Question]) -> Outcome {
+        let (mut created, mut updated) = (0, 0);
+        for question in questions {
+            match self.questions.get(question.id.as_str()) {
+                Some((_, stored)) if stored == question => continue,
+                Some(_) => updated += 1,
+                None => created += 1,
+            }
+            self.revision += 1;
+            self.questions.insert(question.id.to_string(), (self.revision, question.clone()));
+        }
+        Outcome::Put(created, updated)
+    }
+
+    fn apply(&mut self, operation: &Operation) -> Outcome {
+        match operation {
+            Operation::PutQuestions(questions) => {
+                let questions: Vec<_> = questions.iter().map(|(q, s)| versioned(*q, *s)).collect();
+                self.put(&questions)
+            }
+            Operation::CreateLearner(id) => {
+                let id = learner((*id).into());
+                if self.learners.contains(&id) {
+                    return Outcome::Conflict("learner");
+                }
+                self.learners.push(id);
+                Outcome::Done
+            }
+            Operation::CreateLink { hash, learner: owner, expires } => {
+                let owner = learner((*owner).into());
+                if self.links.contains_key(hash) {
+                    return Outcome::Conflict("link");
+                }
+                if !self.learners.contains(&owner) {
+                    return Outcome::NotFound("learner");
+                }
+                self.links.insert(*hash, (owner, *expires));
+                Outcome::Done
+            }
+            Operation::RedeemLink { hash, now } => {
+                let link = self.links.remove(hash);
+                Outcome::Link(link.filter(|(_, expires)| expires > now).map(|(owner, _)| owner))
+            }
+            Operation::CreateSession { id, learner: owner } => {
+                let new = session(session_id((*id).into()), learner((*owner).into()));
+                if self.sessions.contains_key(&new.id) {
+                    return Outcome::Conflict("session");
+                }
+                if !self.learners.contains(&new.learner) {
+                    return Outcome::NotFound("learner");
+                }
+                self.sessions.insert(new.id, new);
+                Outcome::Done
+            }
+            Operation::UpdateSession { id, learner, step } => {
+                let stored = self.stored(*id, *learner);
+                let version = stored.version + step;
+                self.update_session(&Session { version, answered: 9, ..stored })
+            }
+            Operation::Commit { .. } => {
+                let next = self.next_commit(operation);
+                self.commit(next)
+            }
+            Operation::Acknowledge(upto) => {
+                let upto = (*upto as usize).min(self.events.len());
+                self.acknowledged = self.acknowledged.max(upto);
+                Outcome::Done
+            }
+        }
+    }
+
+    /// Runs `operation` on the records; to be called before [`apply`](Self::apply).
+    async fn run(&self, operation: &Operation, records: &Sqlite) -> Outcome {
+        let done = |()| Outcome::Done;
+        match operation {
+            Operation::PutQuestions(questions) => {
+                let questions: Vec<_> = questions.iter().map(|(q, s)| versioned(*q, *s)).collect();
+                let put = records.put_questions(&questions).await;
+                outcome(put, |put| Outcome::Put(put.created, put.updated))
+            }
+            Operation::CreateLearner(id) => {
+                outcome(records.create_learner(learner((*id).into()), at(0)).await, done)
+            }
+            Operation::CreateLink { hash, learner: owner, expires } => {
+                let (hash, owner) = (LinkHash([*hash; 32]), learner((*owner).into()));
+                let created = records.create_link(hash, Role::Author, owner, at(*expires)).await;
+                outcome(created, done)
+            }
+            Operation::RedeemLink { hash, now } => {
+                let link = records.redeem_link(LinkHash([*hash; 32]), at(*now)).await;
+                outcome(link, |link| Outcome::Link(link.map(|(owner, _)| owner)))
+            }
+            Operation::CreateSession { id, learner: owner } => {
+                let new = session(session_id((*id).into()), learner((*owner).into()));
+                outcome(records.create_session(&new).await, done)
+            }
+            Operation::UpdateSession { id, learner, step } => {
+                let stored = self.stored(*id, *learner);
+                let version = stored.version + step;
+                let next = Session { version, answered: 9, ..stored };
+                outcome(records.update_session(&next).await, done)
+            }
+            Operation::Commit { .. } => {
+                let next = self.next_commit(operation);
+                outcome(records.commit_answer(&next).await, Outcome::Commit)
+            }
+            Operation::Acknowledge(upto) => {
+                let upto = (*upto).min(self.events.len() as u64);
+                outcome(records.outbox_acknowledge(upto).await, done)
+            }
+        }
+    }
+
+    async fn assert_matches(&self, records: &Sqlite) {
+        let page = records.questions(&QuestionFilter::default(), None, 100).await.unwrap();
+        let expected: Vec<_> = self.questions.values().map(|(_, q)| q.clone()).collect();
+        assert_eq!(page.items, expected);
+        let mut feed: Vec<_> = self.questions.values().cloned().collect();
+        feed.sort_by_key(|(revision, _)| *revision);
+        assert_eq!(records.question_changes(0, 100).await.unwrap(), feed);
+        for n in 0..3 {
+            let owner = learner(n);
+            let known = records.learner_exists(owner).await.unwrap();
+            assert_eq!(known, self.learners.contains(&owner));
+            let state = records.learner_state(owner).await.unwrap();
+            assert_eq!(state.as_ref(), self.states.get(&owner));
+            let session = records.session(session_id(n)).await.unwrap();
+            assert_eq!(session.as_ref(), self.sessions.get(&session_id(n)));
+            let own = self.answers.iter().filter(|s| s.answer.learner == owner);
+            let own: Vec<_> = own.cloned().collect();
+            assert_eq!(records.answers_of(owner, 0, 100).await.unwrap(), own);
+        }
+        assert_eq!(records.answers_after(0, 100).await.unwrap(), self.answers);
+        for id in (0..12).map(answer_id) {
+            assert_eq!(records.answer(id).await.unwrap(), self.answer(id));
+        }
+        let waiting = records.outbox_after(0, 100).await.unwrap();
+        let waiting: Vec<_> = waiting.into_iter().map(|waiting| waiting.event).collect();
+        assert_eq!(waiting, self.events[self.acknowledged..]);
+    }
+
+    fn answer(&self, id: AnswerId) -> Option<StoredAnswer> {
+        self.answers.iter().find(|stored| stored.answer.id == id).cloned()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn records_do_what_plain_maps_do(operations in prop::collection::vec(operation(), 1..80)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let records = Sqlite::in_memory().await.unwrap();
+            let mut model = Model::default();
+            for operation in &operations {
+                let found = model.run(operation, &records).await;
+                assert_eq!(found, model.apply(operation), "{operation:?}");
+            }
+            model.assert_matches(&records).await;
+        });
+    }
+}
