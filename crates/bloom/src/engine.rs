@@ -104,14 +104,15 @@ impl Engine {
     /// Unit vectors of [`Self::dimensions`] values, in order.
     #[must_use]
     pub fn embed(&self, texts: &[&str]) -> Vec<Vec<f32>> {
-        self.analyze(texts).into_iter().map(|analysis| analysis.embedding).collect()
+        let outputs = self.outputs(&self.tokens(texts));
+        outputs.into_iter().map(|output| output.embedding.clone()).collect()
     }
 
     /// Classifies and embeds texts of any kind, in order. The outcome for a text does not depend
     /// on the texts beside it (to 1e-5). A text that was seen lately costs next to nothing.
     #[must_use]
     pub fn analyze(&self, texts: &[&str]) -> Vec<Analysis> {
-        let tokens: Vec<Tokens> = texts.iter().map(|text| self.tokens(text)).collect();
+        let tokens = self.tokens(texts);
         let outputs = self.outputs(&tokens);
         texts
             .iter()
@@ -135,7 +136,7 @@ impl Engine {
     /// Probabilities by level, past the cache, on one thread.
     pub(crate) fn predict(&self, texts: &[&str]) -> Vec<[f32; 6]> {
         self.workers.run(|| {
-            let tokens: Vec<Tokens> = texts.iter().map(|text| self.tokens(text)).collect();
+            let tokens = self.tokens(texts);
             let ids: Vec<&[u32]> = tokens.iter().map(|tokens| &*tokens.ids).collect();
             self.compute(&ids).into_iter().map(|output| output.judgement.probabilities).collect()
         })
@@ -150,11 +151,13 @@ impl Engine {
         std::array::from_fn(|level| level == top(probabilities))
     }
 
-    fn tokens(&self, text: &str) -> Tokens {
-        let beginning = screen::beginning(text);
-        let mut tokens = self.tokenizer.encode(beginning);
-        tokens.truncated |= beginning.len() < text.len();
-        tokens
+    fn tokens(&self, texts: &[&str]) -> Vec<Tokens> {
+        let read = |text: &&str| {
+            let beginning = screen::beginning(text);
+            let tokens = self.tokenizer.encode(beginning);
+            Tokens { truncated: tokens.truncated || beginning.len() < text.len(), ..tokens }
+        };
+        texts.iter().map(read).collect()
     }
 
     fn outputs(&self, tokens: &[Tokens]) -> Vec<Arc<Output>> {

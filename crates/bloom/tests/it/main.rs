@@ -1,0 +1,19 @@
+//! Integration tests of the Bloom engine: on a random tiny model against plain mathematics, and
+//! on the model that is in the repository.
+
+mod artifact;
+mod engine;
+mod evaluate;
+mod tiny;
+mod validate;
+
+use quizmentor_bloom::Engine;
+use tempfile::TempDir;
+use tiny::TinyModel;
+
+/// A tiny model, loaded; the directory may go once it is.
+fn tiny_engine() -> Engine {
+    let dir = TempDir::new().unwrap();
+    TinyModel::new(7).write(dir.path());
+    Engine::load(dir.path()).unwrap()
+}

@@ -1,0 +1,280 @@
+//! A random model of two small layers, and the same mathematics written plainly in `f64`.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use safetensors::{Dtype, tensor::TensorView};
+use serde_json::{Value, json};
+
+pub(crate) const HIDDEN: usize = 16;
+const HEADS: usize = 3;
+const ATTENTION_HEADS: usize = 2;
+const INTERMEDIATE: usize = 24;
+const LAYERS: usize = 2;
+pub(crate) const MAX_TOKENS: usize = 12;
+const EPS: f64 = 1e-12;
+const WORDS: [&str; 20] = [
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "what", "is", "the", "capital", "of", "france",
+    "compare", "cell", "##s", "and", "virus", "##es", "?", ".", "design",
+];
+
+/// A quantised matrix or a float tensor by name, as stored.
+pub(crate) struct TinyModel {
+    tensors: HashMap<String, (Vec<usize>, Stored)>,
+    pub(crate) config: Value,
+}
+
+enum Stored {
+    Bytes(Vec<u8>),
+    Floats(Vec<f32>),
+}
+
+impl TinyModel {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut model = Self { tensors: HashMap::new(), config: config() };
+        model.matrix(&mut rng, "embeddings.word", WORDS.len(), HIDDEN);
+        model.floats(&mut rng, "embeddings.position", &[MAX_TOKENS, HIDDEN], 0.0);
+        model.norm(&mut rng, "embeddings.norm");
+        for layer in 0..LAYERS {
+            for (part, rows, columns) in [
+                ("qkv", 3 * HIDDEN, HIDDEN),
+                ("attention_output", HIDDEN, HIDDEN),
+                ("up", INTERMEDIATE, HIDDEN),
+                ("down", HIDDEN, INTERMEDIATE),
+            ] {
+                let name = format!("layers.{layer}.{part}");
+                model.matrix(&mut rng, &name, rows, columns);
+                model.floats(&mut rng, &format!("{name}.bias"), &[rows], 0.0);
+            }
+            model.norm(&mut rng, &format!("layers.{layer}.attention_norm"));
+            model.norm(&mut rng, &format!("layers.{layer}.output_norm"));
+        }
+        model.floats(&mut rng, "heads.weight", &[HEADS, 6, HIDDEN], 0.0);
+        model.floats(&mut rng, "heads.bias", &[HEADS, 6], 0.0);
+        model.floats(&mut rng, "gate.weight", &[HEADS, HIDDEN], 0.0);
+        model.floats(&mut rng, "gate.bias", &[HEADS], 0.0);
+        model
+    }
+
+    fn matrix(&mut self, rng: &mut ChaCha8Rng, name: &str, rows: usize, columns: usize) {
+        let bytes = (0..rows * columns).map(|_| rng.random_range(1..=255)).collect();
+        self.tensors.insert(format!("{name}.weight"), (vec![rows, columns], Stored::Bytes(bytes)));
+        let scale = (0..rows).map(|_| rng.random_range(0.002..0.006)).collect();
+        self.tensors.insert(format!("{name}.scale"), (vec![rows], Stored::Floats(scale)));
+    }
+
+    fn floats(&mut self, rng: &mut ChaCha8Rng, name: &str, shape: &[usize], centre: f32) {
+        let count = shape.iter().product();
+        let values = (0..count).map(|_| centre + rng.random_range(-0.5..0.5)).collect();
+        self.tensors.insert(name.to_owned(), (shape.to_vec(), Stored::Floats(values)));
+    }
+
+    fn norm(&mut self, rng: &mut ChaCha8Rng, name: &str) {
+        self.floats(rng, &format!("{name}.weight"), &[HIDDEN], 1.0);
+        self.floats(rng, &format!("{name}.bias"), &[HIDDEN], 0.0);
+    }
+
+    /// Takes a tensor out, for artifacts that lack it.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.tensors.remove(name).unwrap();
+    }
+
+    /// Puts a float tensor of another shape in place.
+    pub(crate) fn reshape(&mut self, name: &str, shape: &[usize]) {
+        let values = vec![0.5; shape.iter().product()];
+        self.tensors.insert(name.to_owned(), (shape.to_vec(), Stored::Floats(values)));
+    }
+
+    /// Writes the artifact's three files.
+    pub(crate) fn write(&self, dir: &Path) {
+        let encoded: HashMap<&str, (Dtype, &[usize], Vec<u8>)> = self
+            .tensors
+            .iter()
+            .map(|(name, (shape, stored))| {
+                let (dtype, bytes) = match stored {
+                    Stored::Bytes(bytes) => (Dtype::U8, bytes.clone()),
+                    Stored::Floats(values) => {
+                        (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+                    }
+                };
+                (name.as_str(), (dtype, shape.as_slice(), bytes))
+            })
+            .collect();
+        let views = encoded.iter().map(|(name, (dtype, shape, bytes))| {
+            (*name, TensorView::new(*dtype, shape.to_vec(), bytes).unwrap())
+        });
+        let weights = safetensors::serialize(views, None).unwrap();
+        fs::write(dir.join("model.safetensors"), weights).unwrap();
+        fs::write(dir.join("tokenizer.json"), tokenizer().to_string()).unwrap();
+        fs::write(dir.join("config.json"), self.config.to_string()).unwrap();
+    }
+
+    fn get(&self, name: &str) -> Vec<f64> {
+        match &self.tensors[name].1 {
+            Stored::Floats(values) => values.iter().map(|&value| f64::from(value)).collect(),
+            Stored::Bytes(bytes) => {
+                let columns = self.tensors[name].0[1];
+                let scale = self.get(&name.replace("weight", "scale"));
+                let value =
+                    |(i, &byte): (usize, &u8)| (f64::from(byte) - 128.0) * scale[i / columns];
+                bytes.iter().enumerate().map(value).collect()
+            }
+        }
+    }
+
+    fn linear(&self, name: &str, x: &[f64]) -> Vec<f64> {
+        let (weight, bias) =
+            (self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")));
+        weight.chunks(x.len()).zip(bias).map(|(row, b)| dot(row, x) + b).collect()
+    }
+
+    fn layer_norm(&self, name: &str, x: &[f64]) -> Vec<f64> {
+        let (weight, bias) =
+            (self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")));
+        let mean = x.iter().sum::<f64>() / x.len() as f64;
+        let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / x.len() as f64;
+        let unit = x.iter().map(|v| (v - mean) / (variance + EPS).sqrt());
+        unit.zip(weight.iter().zip(&bias)).map(|(v, (w, b))| v * w + b).collect()
+    }
+
+    /// Pooled vector of a sequence of ids.
+    pub(crate) fn pooled(&self, ids: &[usize]) -> Vec<f64> {
+        let (words, positions) =
+            (self.get("embeddings.word.weight"), self.get("embeddings.position"));
+        let row =
+            |matrix: &[f64], index: usize| matrix[index * HIDDEN..(index + 1) * HIDDEN].to_vec();
+        let mut x: Vec<Vec<f64>> = ids
+            .iter()
+            .enumerate()
+            .map(|(at, &id)| {
+                self.layer_norm("embeddings.norm", &add(&row(&words, id), &row(&positions, at)))
+            })
+            .collect();
+        for layer in 0..LAYERS {
+            x = self.layer(layer, &x);
+        }
+        (0..HIDDEN).map(|d| x.iter().map(|token| token[d]).sum::<f64>() / x.len() as f64).collect()
+    }
+
+    fn layer(&self, layer: usize, x: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let name = |part: &str| format!("layers.{layer}.{part}");
+        let qkv: Vec<Vec<f64>> = x.iter().map(|token| self.linear(&name("qkv"), token)).collect();
+        let size = HIDDEN / ATTENTION_HEADS;
+        let part = |token: usize, which: usize, head: usize| {
+            let start = which * HIDDEN + head * size;
+            &qkv[token][start..start + size]
+        };
+        let token = |at: usize| {
+            let mut attended = Vec::new();
+            for head in 0..ATTENTION_HEADS {
+                let scores = (0..x.len()).map(|other| dot(part(at, 0, head), part(other, 1, head)));
+                let weights =
+                    softmax(&scores.map(|s| s / (size as f64).sqrt()).collect::<Vec<_>>());
+                attended.extend((0..size).map(|d| {
+                    weights.iter().enumerate().map(|(o, w)| w * part(o, 2, head)[d]).sum::<f64>()
+                }));
+            }
+            let attended = self.linear(&name("attention_output"), &attended);
+            let x = self.layer_norm(&name("attention_norm"), &add(&x[at], &attended));
+            let up: Vec<f64> = self.linear(&name("up"), &x).into_iter().map(gelu).collect();
+            self.layer_norm(&name("output_norm"), &add(&x, &self.linear(&name("down"), &up)))
+        };
+        (0..x.len()).map(token).collect()
+    }
+
+    /// Calibrated probabilities from a pooled vector.
+    pub(crate) fn probabilities(&self, pooled: &[f64]) -> Vec<f64> {
+        let (weight, bias) = (self.get("heads.weight"), self.get("heads.bias"));
+        let gate = softmax(&self.linear("gate", pooled));
+        let calibration =
+            |key: &str, level: usize| self.config["calibration"][key][level].as_f64().unwrap();
+        let level = |level: usize| {
+            let z = |head: usize| {
+                let row = head * 6 + level;
+                dot(&weight[row * HIDDEN..(row + 1) * HIDDEN], pooled) + bias[row]
+            };
+            let mixture: f64 = (0..HEADS).map(|head| gate[head] * sigmoid(z(head))).sum();
+            let logit = (mixture / (1.0 - mixture)).ln();
+            sigmoid(calibration("scale", level) * logit + calibration("bias", level))
+        };
+        (0..6).map(level).collect()
+    }
+}
+
+fn config() -> Value {
+    json!({
+        "format": 1,
+        "version": "tiny-1",
+        "levels": ["remember", "understand", "apply", "analyze", "evaluate", "create"],
+        "encoder": {
+            "layers": LAYERS, "hidden": HIDDEN, "attention_heads": ATTENTION_HEADS,
+            "intermediate": INTERMEDIATE, "vocabulary": WORDS.len(), "max_tokens": MAX_TOKENS,
+            "layer_norm_eps": EPS, "activation": "gelu_erf",
+        },
+        "heads": ["exam", "objectives", "general"],
+        "calibration": {
+            "scale": [1.0, 0.9, 1.1, 1.0, 1.2, 0.95], "bias": [0.0, 0.1, -0.1, 0.3, 0.0, 0.05],
+        },
+        "threshold": 0.5,
+    })
+}
+
+fn tokenizer() -> Value {
+    let vocabulary: HashMap<&str, usize> =
+        WORDS.iter().enumerate().map(|(id, &w)| (w, id)).collect();
+    let special = |token: &str| json!({"id": token, "ids": [vocabulary[token]], "tokens": [token]});
+    let mark = |token: &str| json!({"SpecialToken": {"id": token, "type_id": 0}});
+    let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": {
+            "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+            "strip_accents": true, "lowercase": true,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [mark("[CLS]"), text, mark("[SEP]")],
+            "pair": [mark("[CLS]"), text, mark("[SEP]")],
+            "special_tokens": {"[CLS]": special("[CLS]"), "[SEP]": special("[SEP]")},
+        },
+        "decoder": null,
+        "model": {
+            "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100, "vocab": vocabulary,
+        },
+    })
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn add(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a + b).collect()
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let sum: f64 = logits.iter().map(|z| z.exp()).sum();
+    logits.iter().map(|z| z.exp() / sum).collect()
+}
+
+fn gelu(z: f64) -> f64 {
+    0.5 * z * (1.0 + erf(z / std::f64::consts::SQRT_2))
+}
+
+/// Maclaurin series; good to 1e-9 for the small arguments here.
+fn erf(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= -x * x / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    sum * 2.0 / std::f64::consts::PI.sqrt()
+}
