@@ -24,6 +24,12 @@ struct Mistake {
     message: String,
 }
 
+/// Why a key cannot be set: the fault lies in its name or in its value.
+enum Fault {
+    Name(String),
+    Value(String),
+}
+
 /// Every mistake that was found, in the order of the sources.
 #[derive(Debug)]
 pub(crate) struct Mistakes(Vec<Mistake>);
@@ -108,23 +114,21 @@ impl<'i> Settings<'i> {
             .iter()
             .map(|error| (error.span().unwrap_or_default(), error.message().to_owned()))
             .collect();
-        if !mistakes.is_empty() {
-            return mistakes;
-        }
-        for (section, content) in document.into_inner() {
-            let DeValue::Table(keys) = content.get_ref() else {
-                mistakes.push((section.span(), self.no_section(section.get_ref())));
+        // What a document with broken syntax means is guesswork.
+        let sections = document.get_ref().iter().filter(|_| errors.is_empty());
+        for (section, content) in sections {
+            let name = section.get_ref();
+            let keys = content.get_ref().as_table().filter(|_| self.section(name).is_some());
+            let Some(keys) = keys else {
+                mistakes.push((section.span(), self.no_section(name)));
                 continue;
             };
-            if self.section(section.get_ref()).is_none() {
-                mistakes.push((section.span(), self.no_section(section.get_ref())));
-                continue;
-            }
             for (key, value) in keys {
-                let result = self.set(section.get_ref(), key.get_ref(), value.clone());
-                mistakes.extend(result.err().map(|(in_value, message)| {
-                    (if in_value { value.span() } else { key.span() }, message)
-                }));
+                match self.set(name, key.get_ref(), value.clone()) {
+                    Ok(()) => {}
+                    Err(Fault::Name(message)) => mistakes.push((key.span(), message)),
+                    Err(Fault::Value(message)) => mistakes.push((value.span(), message)),
+                }
             }
         }
         mistakes.sort_by_key(|(span, _)| span.start);
@@ -139,26 +143,19 @@ impl<'i> Settings<'i> {
             return Err(format!("write {PREFIX}SECTION__KEY; {}", self.sections()));
         };
         let text = Spanned::new(0..value.len(), DeValue::String(value.into()));
-        let plain = self.set(section, key, text);
-        let Err((true, message)) = plain else {
-            return plain.map_err(|(_, message)| message);
+        let outcome = match (self.set(section, key, text), DeValue::parse(value)) {
+            (Err(Fault::Value(_)), Ok(parsed)) => self.set(section, key, parsed),
+            (outcome, _) => outcome,
         };
-        let Ok(parsed) = DeValue::parse(value) else { return Err(message) };
-        self.set(section, key, parsed).map_err(|(_, message)| message)
+        outcome.map_err(|(Fault::Name(message) | Fault::Value(message))| message)
     }
 
-    /// Sets one key if the settings stay valid by that; otherwise whether the value (and not the
-    /// name) is at fault, and why.
-    fn set(
-        &mut self,
-        section: &str,
-        key: &str,
-        value: Spanned<DeValue<'i>>,
-    ) -> Result<(), (bool, String)> {
+    /// Sets one key if the settings stay valid by that.
+    fn set(&mut self, section: &str, key: &str, value: Spanned<DeValue<'i>>) -> Result<(), Fault> {
         let mut table = self.table.clone();
         let Some(DeValue::Table(keys)) = table.get_mut().get_mut(section).map(Spanned::get_mut)
         else {
-            return Err((false, self.no_section(section)));
+            return Err(Fault::Name(self.no_section(section)));
         };
         let Some(known) = keys.get_mut(key) else {
             let message = format!(
@@ -166,20 +163,17 @@ impl<'i> Settings<'i> {
                 suggestion(key, self.keys(section)),
                 list(self.keys(section))
             );
-            return Err((false, message));
+            return Err(Fault::Name(message));
         };
         *known = value;
         self.config = Config::deserialize(Deserializer::from(table.clone()))
-            .map_err(|error| (true, format!("[{section}] {key}: {}", error.message())))?;
+            .map_err(|error| Fault::Value(format!("[{section}] {key}: {}", error.message())))?;
         self.table = table;
         Ok(())
     }
 
     fn section(&self, name: &str) -> Option<&DeTable<'i>> {
-        match self.table.get_ref().get(name)?.get_ref() {
-            DeValue::Table(keys) => Some(keys),
-            _ => None,
-        }
+        self.table.get_ref().get(name)?.get_ref().as_table()
     }
 
     fn keys(&self, section: &str) -> impl Iterator<Item = &str> {

@@ -1,29 +1,36 @@
 //! What load balancers, operators and metrics collectors ask: /livez, /readyz, /metrics.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
+use quizmentor_api::Problem;
 
 use super::{
     connection::CONNECTIONS,
-    layers::{self, REQUEST_SECONDS, problem},
+    layers::{self, REQUEST_SECONDS},
 };
 
 /// Upper bounds of the request histogram's buckets, in seconds.
 const BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// Time between two rounds of upkeep.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
 /// Whether requests should come here.
 #[derive(Debug, Default)]
@@ -48,7 +55,8 @@ impl Health {
         self.fault.store(fault.map(Arc::new));
     }
 
-    fn hindrance(&self) -> Option<String> {
+    /// Why requests should go elsewhere, if they should.
+    pub(crate) fn hindrance(&self) -> Option<String> {
         if self.draining.load(Ordering::Relaxed) {
             return Some("draining: this process is about to exit".to_owned());
         }
@@ -68,7 +76,7 @@ pub(crate) fn routes(health: Arc<Health>) -> Router {
 async fn readyz(State(health): State<Arc<Health>>) -> Response {
     match health.hindrance() {
         None => "ready\n".into_response(),
-        Some(hindrance) => problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &hindrance),
+        Some(hindrance) => Problem::unavailable(hindrance).into_response(),
     }
 }
 
@@ -79,8 +87,17 @@ async fn metrics_text() -> Response {
     (text, recorder.render()).into_response()
 }
 
+/// Folds what was recorded into its buckets again and again, so that memory stays bounded though
+/// nobody may ask for the metrics.
+pub(crate) async fn upkeep() {
+    loop {
+        recorder().0.run_upkeep();
+        tokio::time::sleep(UPKEEP_PERIOD).await;
+    }
+}
+
 /// The process's recorder of metrics, made on first use.
-pub(crate) fn recorder() -> &'static (PrometheusHandle, Collector) {
+fn recorder() -> &'static (PrometheusHandle, Collector) {
     static RECORDER: OnceLock<(PrometheusHandle, Collector)> = OnceLock::new();
     RECORDER.get_or_init(|| {
         let recorder = PrometheusBuilder::new()

@@ -4,14 +4,14 @@ use std::{any::Any, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
 use axum::{
-    Json, Router,
+    Router,
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use metrics::Unit;
-use serde_json::json;
+use quizmentor_api::Problem;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -48,18 +48,6 @@ pub(crate) fn wrap(router: Router, config: Arc<ArcSwap<Config>>) -> Router {
         .layer(middleware::from_fn(observe))
 }
 
-/// A problem document (RFC 9457).
-pub(crate) fn problem(status: StatusCode, kind: &str, detail: &str) -> Response {
-    let document = json!({
-        "type": format!("urn:quizmentor:problem:{kind}"),
-        "title": status.canonical_reason(),
-        "status": status.as_u16(),
-        "detail": detail,
-    });
-    let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
-    (status, content_type, Json(document)).into_response()
-}
-
 async fn deadline(
     State(config): State<Arc<ArcSwap<Config>>>,
     request: Request,
@@ -68,15 +56,14 @@ async fn deadline(
     let limit = config.load().server.request_timeout;
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
         let detail = format!("The request was not finished within {} s.", limit.as_secs_f64());
-        problem(StatusCode::GATEWAY_TIMEOUT, "timeout", &detail)
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail).into_response()
     })
 }
 
 /// The panic itself, with its place, is logged by the panic hook within the request's span.
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic's payload over")]
 fn panicked(_payload: Box<dyn Any + Send>) -> Response {
     let detail = "The server failed; the fault has been logged.";
-    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
 }
 
 async fn observe(request: Request, next: Next) -> Response {

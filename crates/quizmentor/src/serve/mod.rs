@@ -8,7 +8,7 @@ use axum::Router;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time,
 };
 
@@ -155,7 +155,8 @@ struct Running {
     health: Arc<Health>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
-    watchdog: JoinHandle<()>,
+    /// End when this is dropped.
+    _helpers: JoinSet<()>,
 }
 
 impl Running {
@@ -164,19 +165,18 @@ impl Running {
         listeners: Vec<TcpListener>,
         config: Arc<ArcSwap<Config>>,
     ) -> Self {
-        health::recorder();
         let health = Arc::new(Health::default());
         let router = app.router().merge(health::routes(Arc::clone(&health)));
         let router = layers::wrap(router, Arc::clone(&config));
         let (stop, stopped) = watch::channel(false);
         let (pinging, pings) = mpsc::channel(1);
         let server = accept::Server { listeners, router, config, pings };
-        Self {
-            server: tokio::spawn(server.run(stopped)),
-            watchdog: tokio::spawn(watchdog::watch(Arc::clone(app), pinging, Arc::clone(&health))),
-            health,
-            stop,
-        }
+        let (watched, limit) = (Arc::clone(&health), sd_notify::watchdog_enabled());
+        let watchdog = watchdog::watch(Arc::clone(app), pinging, watched, limit, notify::alive);
+        let mut helpers = JoinSet::new();
+        helpers.spawn(health::upkeep());
+        helpers.spawn(watchdog);
+        Self { health, stop, server: tokio::spawn(server.run(stopped)), _helpers: helpers }
     }
 
     /// Accepts nothing more and waits for the requests that run: until `timeout` or another
@@ -196,7 +196,6 @@ impl Running {
             self.server.abort();
             let _ = self.server.await;
         }
-        self.watchdog.abort();
     }
 }
 
@@ -236,3 +235,6 @@ async fn reload(
     tracing::info!("settings reloaded");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

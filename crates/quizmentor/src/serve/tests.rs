@@ -1,0 +1,148 @@
+//! The server around routes that misbehave, over real connections.
+
+use std::{convert::Infallible, future::pending};
+
+use axum::{body::Body, routing::get};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Notify,
+};
+
+use super::*;
+
+struct Routes(Router);
+
+impl Application for Routes {
+    fn router(&self) -> Router {
+        self.0.clone()
+    }
+}
+
+/// A server of `routes` under the default settings with `change` made to them.
+async fn serve(routes: Router, change: impl FnOnce(&mut Config)) -> (Running, SocketAddr) {
+    let mut config = config::load(None, []).unwrap();
+    change(&mut config);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = Arc::new(ArcSwap::from_pointee(config));
+    (Running::start(&Arc::new(Routes(routes)), vec![listener], config), address)
+}
+
+async fn send(address: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn receive(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn fetch(address: SocketAddr, path: &str) -> String {
+    receive(send(address, path).await).await
+}
+
+fn assert_problem(answer: &str, status: u16, kind: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains("\r\ncontent-type: application/problem+json\r\n"), "{answer}");
+    assert!(answer.contains("\r\nx-request-id: "), "{answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["type"], format!("urn:quizmentor:problem:{kind}"));
+}
+
+#[tokio::test]
+async fn a_panic_is_one_requests_problem() {
+    async fn panics() {
+        panic!("secret of the handler");
+    }
+    let routes = Router::new().route("/panic", get(panics)).route("/well", get(async || "well"));
+    let (_running, address) = serve(routes, |_| {}).await;
+    let answer = fetch(address, "/panic").await;
+    assert_problem(&answer, 500, "internal");
+    assert!(!answer.contains("secret"), "{answer}");
+    assert!(fetch(address, "/well").await.ends_with("well"));
+}
+
+#[tokio::test]
+async fn a_request_has_a_deadline() {
+    let routes = Router::new().route("/", get(async || pending::<()>().await));
+    let timeout = Duration::from_millis(50);
+    let (_running, address) = serve(routes, |c| c.server.request_timeout = timeout).await;
+    assert_problem(&fetch(address, "/").await, 504, "timeout");
+}
+
+#[tokio::test]
+async fn a_fault_and_draining_make_unready() {
+    let (running, address) = serve(Router::new(), |_| {}).await;
+    assert!(fetch(address, "/readyz").await.starts_with("HTTP/1.1 200 "));
+    running.health.set_fault(Some("the records are away".to_owned()));
+    let answer = fetch(address, "/readyz").await;
+    assert_problem(&answer, 503, "unavailable");
+    assert!(answer.contains("the records are away"), "{answer}");
+    running.health.set_fault(None);
+    running.health.set_draining();
+    assert_problem(&fetch(address, "/readyz").await, 503, "unavailable");
+    assert!(fetch(address, "/livez").await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn draining_waits_for_the_handler() {
+    let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let handler = {
+        let (entered, leave) = (Arc::clone(&entered), Arc::clone(&leave));
+        async move || {
+            entered.notify_one();
+            leave.notified().await;
+            "done"
+        }
+    };
+    let (running, address) = serve(Router::new().route("/", get(handler)), |_| {}).await;
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    let stream = send(address, "/").await;
+    entered.notified().await;
+    running.stop.send_replace(true);
+    assert_eq!(idle.read(&mut [0]).await.unwrap(), 0, "it is closed, for nothing runs on it");
+    leave.notify_one();
+    assert!(receive(stream).await.ends_with("done"));
+    running.server.await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_their_turn() {
+    let routes = Router::new().route("/", get(async || "served"));
+    let (_running, address) = serve(routes, |config| config.limits.connections = 1).await;
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+    first.read_u8().await.unwrap();
+    let second = send(address, "/").await;
+    let unserved = time::timeout(Duration::from_millis(100), second.readable()).await;
+    assert!(unserved.is_err(), "the first connection still holds the only place");
+    drop(first);
+    assert!(receive(second).await.ends_with("served"));
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_dropped() {
+    let chunk = axum::body::Bytes::from(vec![0; 1 << 20]);
+    let endless = async move || {
+        let chunks = futures_util::stream::repeat_with(move || Ok::<_, Infallible>(chunk.clone()));
+        Body::from_stream(chunks)
+    };
+    let (running, address) = serve(Router::new().route("/", get(endless)), |config| {
+        config.limits.header_timeout = Duration::from_millis(50);
+        config.limits.idle_timeout = Duration::from_millis(50);
+        config.server.request_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let mut stream = send(address, "/").await;
+    stream.read_u8().await.unwrap();
+    // Draining has no limit here: it ends because the connection is given up.
+    running.stop.send_replace(true);
+    running.server.await.unwrap();
+}
