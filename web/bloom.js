@@ -114,6 +114,7 @@ function validateSection() {
   const kind = select("kind", "Kind", KINDS);
   const level = select("level", "Level that you aim at", { "": "None stated", ...Object.fromEntries(LEVELS.map((l) => [l, capital(l)])) });
   const stem = h("textarea", { id: "stem-text", rows: 3, required: true });
+  const explanation = h("textarea", { id: "explanation", rows: 2 });
   const showBody = () => body.replaceChildren(bodyFields(kind.control.value));
   kind.control.addEventListener("change", showBody);
   showBody();
@@ -124,6 +125,8 @@ function validateSection() {
     stem,
     h("div", { class: "pair" }, kind.element, level.element),
     body,
+    h("label", { for: "explanation" }, "Explanation ", h("span", { class: "soft" }, "– why the key is right")),
+    explanation,
     h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Check the question")),
   );
   onSubmit(form, results, async () => {
@@ -134,6 +137,7 @@ function validateSection() {
       skill_name: "Draft",
       stem: stem.value,
       body: readBody(kind.control.value, form),
+      explanation: explanation.value,
       level: level.control.value || null,
     };
     return validation(await post("/v1/bloom/validate", question));

@@ -263,18 +263,27 @@ function whyBox(why) {
     ["Your estimated chance", percent(why.probability)],
     why.target && ["Aim of practice", `${Math.round(100 * why.target[0])} to ${percent(why.target[1])}`],
     why.retrievability !== null && ["Chance that you remember it", percent(why.retrievability)],
-    ...Object.entries(why.terms ?? {}).map(([name, value]) => [TERMS[name] ?? name, signed(value)]),
     ["Questions to choose from", why.candidates?.toLocaleString("en")],
     ["Chosen by", why.policy],
   ].filter((fact) => fact && fact[1] !== undefined);
+  const terms = Object.entries(why.terms);
+  const points = [
+    ...terms.map(([name, value]) => [TERMS[name] ?? name, signed(value)]),
+    ["Sum", signed(terms.reduce((sum, [, value]) => sum + value, 0))],
+  ];
   return h(
     "details",
     { class: "why" },
     h("summary", {}, "Why this question?"),
     h("p", {}, why.sentence),
-    h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    factList(facts),
+    h("p", { class: "hint" }, "Points by which it competed with the other questions:"),
+    factList(points),
   );
 }
+
+const factList = (facts) =>
+  h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 
 function signed(value) {
   const rounded = Math.abs(value) < 0.005 ? 0 : value;
