@@ -118,7 +118,7 @@ impl Engine {
 
 /// Belief over the ability that counts for one skill: overall and on the skill.
 pub(crate) fn ability_for(learner: &Learner, skill: SkillKey, now: Timestamp) -> Gaussian {
-    let now = Some(now.as_millisecond());
+    let now = Some(now.as_second());
     let (whole, own) = (learner.ability_at(now), learner.skill_ability_at(skill, now));
     Gaussian::new(whole.mean + own.mean, whole.variance + own.variance)
 }

@@ -4,7 +4,7 @@ use crate::{
     Gaussian, Item, Learner, Model, Outcome,
     gaussian::{self, Step, expected_sigmoid, logit},
     keys::mix,
-    learner::{ItemState, SkillState, elapsed_ms, practice_kept},
+    learner::{ItemState, SkillState, elapsed, practice_kept},
     model::{ITEM_WEIGHTS, SKILL_WEIGHTS, skills_of},
 };
 
@@ -141,11 +141,11 @@ impl Features {
         if let Some(base) = model.item_weights(item.key) {
             self.add(base, SPECIFIC);
         }
-        self.add(shared::ITEM_RIGHT, state.right.ln_1p());
-        self.add(shared::ITEM_WRONG, state.wrong.ln_1p());
+        self.add(shared::ITEM_RIGHT, f32::from(state.right).ln_1p());
+        self.add(shared::ITEM_WRONG, f32::from(state.wrong).ln_1p());
         self.add(shared::ITEM_LAST, f32::from(state.last));
-        if let Some(ms) = elapsed_ms(state.at, now) {
-            let gap = 0.2 * log_minutes(ms);
+        if let Some(seconds) = elapsed(state.at, now) {
+            let gap = 0.2 * log_minutes(seconds);
             self.add(shared::ITEM_GAP, gap);
             self.add(shared::ITEM_GAP_LAST, gap * f32::from(state.last));
             self.add(shared::ITEM_SEEN, 1.0);
@@ -223,17 +223,17 @@ impl SkillTotals {
         self.right += share * state.right.ln_1p();
         self.wrong += share * state.wrong.ln_1p();
         self.seen += share * (state.seen as f32).ln_1p();
-        if let Some(ms) = elapsed_ms(state.at, now) {
-            self.gap += share * log_minutes(ms);
-            let kept = practice_kept(ms);
+        if let Some(seconds) = elapsed(state.at, now) {
+            self.gap += share * log_minutes(seconds);
+            let kept = practice_kept(seconds);
             self.kept[0] += share * kept * state.decayed[0];
             self.kept[1] += share * kept * state.decayed[1];
         }
     }
 }
 
-fn log_minutes(ms: f64) -> f32 {
-    (ms as f32 / 60_000.0).ln_1p()
+fn log_minutes(seconds: f64) -> f32 {
+    (seconds as f32 / 60.0).ln_1p()
 }
 
 /// Weights in front of those of items and skills.

@@ -28,7 +28,7 @@ impl Fold {
     /// Predicts an answer, then learns from it. `learner` is any stable 64-bit name.
     pub fn observe(&mut self, learner: u64, item: &Item, outcome: &Outcome) -> Prediction {
         let learner = self.learners.entry(learner).or_default();
-        let now = outcome.at.map(jiff::Timestamp::as_millisecond);
+        let now = outcome.at.map(jiff::Timestamp::as_second);
         self.model.admit(item);
         let belief = Belief::new(&self.model, learner, item, now);
         let features = Features::new(&self.model, learner, item, &belief, now);

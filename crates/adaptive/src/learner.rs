@@ -55,7 +55,7 @@ pub struct SkillState {
     pub seen: u32,
     /// The last two outcomes, base 3: 0 none, 1 wrong, 2 right; the last one is the lower digit.
     pub(crate) recent: u8,
-    /// Milliseconds since 1970 when the skill was last met.
+    /// Seconds since 1970 when the skill was last met.
     pub(crate) at: Option<i64>,
     /// Credit earned and missed, decayed by the time since.
     pub(crate) decayed: [f32; 2],
@@ -78,15 +78,15 @@ impl SkillState {
 /// What a learner did on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ItemState {
-    /// Credit earned.
-    pub right: f32,
-    /// Credit missed.
-    pub wrong: f32,
+    /// Answers with full credit.
+    pub right: u16,
+    /// Other answers.
+    pub wrong: u16,
     /// Answers and study events.
     pub seen: u16,
     /// Last outcome: 1 right, −1 wrong, 0 never answered.
     pub(crate) last: i8,
-    /// Milliseconds since 1970 when the item was last met.
+    /// Seconds since 1970 when the item was last met.
     pub(crate) at: Option<i64>,
     /// What FSRS remembers of it.
     pub(crate) memory: Option<Memory>,
@@ -125,7 +125,7 @@ pub(crate) const PRIOR_SKILL: Gaussian = Gaussian::new(0.0, 0.6);
 const DRIFT: [f32; 2] = [0.005, 0.02];
 /// Variance that a day adds, overall and on a skill.
 const DRIFT_PER_DAY: [f64; 2] = [0.005, 0.01];
-const MILLIS_PER_DAY: f64 = 86_400_000.0;
+const SECONDS_PER_DAY: f64 = 86_400.0;
 
 fn widened(
     belief: Gaussian,
@@ -134,20 +134,20 @@ fn widened(
     rate: f64,
     cap: f32,
 ) -> Gaussian {
-    let days = elapsed_ms(since, now).map_or(0.0, |ms| ms / MILLIS_PER_DAY);
+    let days = elapsed(since, now).map_or(0.0, |seconds| seconds / SECONDS_PER_DAY);
     let variance = (f64::from(belief.variance) + rate * days).min(f64::from(cap)) as f32;
     Gaussian::new(belief.mean, variance.max(belief.variance.min(cap)))
 }
 
-/// Milliseconds from `since` to `now`, never negative; `None` where a time is unknown.
-pub(crate) fn elapsed_ms(since: Option<i64>, now: Option<i64>) -> Option<f64> {
+/// Seconds from `since` to `now`, never negative; `None` where a time is unknown.
+pub(crate) fn elapsed(since: Option<i64>, now: Option<i64>) -> Option<f64> {
     Some((now?.saturating_sub(since?)).max(0) as f64)
 }
 
 /// Power-law forgetting of practice (Wixted & Carpenter, 2007): the share of its weight that
-/// practice keeps after `ms` milliseconds.
-pub(crate) fn practice_kept(ms: f64) -> f32 {
-    (1.0 + ms as f32 / 600_000.0).powf(-0.3)
+/// practice keeps after some seconds.
+pub(crate) fn practice_kept(seconds: f64) -> f32 {
+    (1.0 + seconds as f32 / 600.0).powf(-0.3)
 }
 
 impl Default for Learner {
@@ -181,7 +181,7 @@ impl Learner {
     /// Overall ability in logits, as believed at `now`.
     #[must_use]
     pub fn ability(&self, now: impl Into<Option<Timestamp>>) -> Gaussian {
-        self.ability_at(now.into().map(Timestamp::as_millisecond))
+        self.ability_at(now.into().map(Timestamp::as_second))
     }
 
     pub(crate) fn ability_at(&self, now: Option<i64>) -> Gaussian {
@@ -211,7 +211,7 @@ impl Learner {
     /// Takes an answer in, with a frozen model, and returns what was predicted of it. Equal states,
     /// models, items and outcomes give bit-identical results.
     pub fn observe(&mut self, model: &Model, item: &Item, outcome: &Outcome) -> Prediction {
-        let now = outcome.at.map(Timestamp::as_millisecond);
+        let now = outcome.at.map(Timestamp::as_second);
         let belief = Belief::new(model, self, item, now);
         let prediction = model.predict_with(self, item, &belief, now);
         self.absorb(item, outcome, &belief, belief.observe(item, outcome));
@@ -220,7 +220,7 @@ impl Learner {
 
     /// Notes that the item was shown with its answer: nothing was asked, something was learned.
     pub fn study(&mut self, item: &Item, at: impl Into<Option<Timestamp>>) {
-        let at = at.into().map(Timestamp::as_millisecond);
+        let at = at.into().map(Timestamp::as_second);
         for &key in skills_of(item) {
             let skill = self.skills.entry(key).or_insert_with(SkillState::new);
             skill.decay(at);
@@ -237,7 +237,7 @@ impl Learner {
     pub(crate) fn absorb(&mut self, item: &Item, outcome: &Outcome, belief: &Belief, step: Step) {
         let credit = outcome.worth() as f32;
         let sign = if outcome.correct { 1 } else { -1 };
-        let at = outcome.at.map(Timestamp::as_millisecond);
+        let at = outcome.at.map(Timestamp::as_second);
         let ability = self.ability_at(at).absorb(belief.slope, step);
         self.ability = Gaussian::new(ability.mean, ability.variance + DRIFT[0]);
         let skills = skills_of(item);
@@ -248,7 +248,7 @@ impl Learner {
             skill.ability = Gaussian::new(ability.mean, ability.variance + DRIFT[1]);
             skill.count(credit, sign, at);
         }
-        self.items.entry(item.key).or_default().count(item, outcome, credit, sign, at);
+        self.items.entry(item.key).or_default().count(item, outcome, sign, at);
         self.right += credit;
         self.wrong += 1.0 - credit;
         self.answers = self.answers.saturating_add(1);
@@ -300,17 +300,14 @@ impl Learner {
                     && s.decayed.into_iter().all(count)
                     && s.recent < 9
             })
-            && self
-                .items
-                .values()
-                .all(|i| count(i.right) && count(i.wrong) && i.memory.is_none_or(|m| m.is_valid()))
+            && self.items.values().all(|i| i.memory.is_none_or(|m| m.is_valid()))
     }
 }
 
 impl SkillState {
     fn decay(&mut self, now: Option<i64>) {
-        if let Some(ms) = elapsed_ms(self.at, now) {
-            let kept = practice_kept(ms);
+        if let Some(seconds) = elapsed(self.at, now) {
+            let kept = practice_kept(seconds);
             self.decayed = self.decayed.map(|count| count * kept);
         }
     }
@@ -328,9 +325,15 @@ impl SkillState {
 }
 
 impl ItemState {
-    fn count(&mut self, item: &Item, outcome: &Outcome, credit: f32, sign: i8, at: Option<i64>) {
-        self.right += credit;
-        self.wrong += 1.0 - credit;
+    /// What FSRS remembers of it; `None` where no times are known.
+    #[must_use]
+    pub fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
+    }
+
+    fn count(&mut self, item: &Item, outcome: &Outcome, sign: i8, at: Option<i64>) {
+        let count = if sign > 0 { &mut self.right } else { &mut self.wrong };
+        *count = count.saturating_add(1);
         self.seen = self.seen.saturating_add(1);
         self.last = sign;
         self.at = at;

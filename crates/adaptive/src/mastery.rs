@@ -119,7 +119,7 @@ fn counts(engine: &Engine, learner: &Learner, items: &[u32], level: Option<Level
         .filter(|item| level.is_none() || item.level == level)
         .fold((0, 0), |(answers, items), item| {
             let state = learner.item(item.key);
-            (answers + state.map_or(0, |s| (s.right + s.wrong).round() as u32), items + 1)
+            (answers + state.map_or(0, |s| u32::from(s.right) + u32::from(s.wrong)), items + 1)
         })
 }
 

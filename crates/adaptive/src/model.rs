@@ -194,7 +194,7 @@ impl Model {
         item: &Item,
         now: impl Into<Option<Timestamp>>,
     ) -> Prediction {
-        let now = now.into().map(Timestamp::as_millisecond);
+        let now = now.into().map(Timestamp::as_second);
         self.predict_with(learner, item, &Belief::new(self, learner, item, now), now)
     }
 

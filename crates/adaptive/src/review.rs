@@ -13,7 +13,7 @@ use crate::{Catalog, Item, Learner, Outcome};
 
 /// Probability of recall at which a review falls due.
 pub const DESIRED_RETENTION: f32 = 0.9;
-const MILLIS_PER_DAY: i64 = 86_400_000;
+const SECONDS_PER_DAY: i64 = 86_400;
 
 static SCHEDULER: LazyLock<FSRS> = LazyLock::new(FSRS::default);
 
@@ -59,7 +59,7 @@ pub struct Memory {
     pub stability: f32,
     /// 1 (easy to keep) to 10 (hard to keep).
     pub difficulty: f32,
-    /// Milliseconds since 1970 when the memory last moved.
+    /// Seconds since 1970 when the memory last moved.
     pub(crate) at: i64,
 }
 
@@ -74,8 +74,7 @@ impl Memory {
     /// Probability of recall at `now`, (0, 1].
     #[must_use]
     pub fn retrievability(&self, now: Timestamp) -> f64 {
-        let days =
-            (now.as_millisecond().saturating_sub(self.at)).max(0) as f64 / MILLIS_PER_DAY as f64;
+        let days = (now.as_second().saturating_sub(self.at)).max(0) as f64 / SECONDS_PER_DAY as f64;
         let state = MemoryState { stability: self.stability, difficulty: self.difficulty };
         f64::from(fsrs::current_retrievability(state, days as f32, fsrs::FSRS6_DEFAULT_DECAY))
     }
@@ -87,15 +86,15 @@ impl Memory {
             .next_interval(Some(self.stability), DESIRED_RETENTION, 3)
             .round()
             .clamp(1.0, 36_500.0);
-        let at = self.at.saturating_add(days as i64 * MILLIS_PER_DAY);
-        Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)
+        let at = self.at.saturating_add(days as i64 * SECONDS_PER_DAY);
+        Timestamp::from_second(at).unwrap_or(Timestamp::MAX)
     }
 }
 
-/// The memory after an answer rated `rating` at `at` (milliseconds since 1970). Within a day of the
+/// The memory after an answer rated `rating` at `at` (seconds since 1970). Within a day of the
 /// last move it stays as it is.
 pub(crate) fn next_memory(memory: Option<Memory>, rating: Rating, at: i64) -> Memory {
-    let days = memory.map_or(0, |m| at.saturating_sub(m.at).max(0) / MILLIS_PER_DAY);
+    let days = memory.map_or(0, |m| at.saturating_sub(m.at).max(0) / SECONDS_PER_DAY);
     if let Some(unchanged) = memory.filter(|_| days < 1) {
         return unchanged;
     }

@@ -12,7 +12,7 @@ use crate::{
 /// What a run of adaptive tests measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CatReport {
-    /// Mean items until the standard error is below 0.3.
+    /// Mean items until the standard error is below 0.3, or the bank or 120 items are used up.
     pub items_mean: f64,
     /// The 95th percentile of these.
     pub items_p95: u32,
@@ -86,8 +86,9 @@ fn rows<T: DeserializeOwned>(source: impl Read) -> Result<Vec<T>, Error> {
     Ok(rows)
 }
 
-/// What became of one examinee: items to the stop, errors after 10 and 20 items.
+/// What became of one examinee: items asked, those to the stop, errors after 10 and 20 items.
 struct Test {
+    asked: usize,
     items: usize,
     errors: [f64; 2],
 }
@@ -106,7 +107,7 @@ impl Run {
         self.used.clear();
         self.used.resize(self.bank.items().len(), false);
         let mut ability = Ability::new();
-        let mut test = Test { items: 0, errors: [f64::NAN; 2] };
+        let mut test = Test { asked: 0, items: 0, errors: [f64::NAN; 2] };
         for asked in 1..=LONGEST {
             let start = elapsed();
             let chosen = self
@@ -115,6 +116,7 @@ impl Run {
             self.spent += elapsed().saturating_sub(start);
             self.selections += 1;
             let Some(index) = chosen else { break };
+            test.asked = asked;
             self.used[index as usize] = true;
             if test.items == 0 {
                 self.exposure.note(index);
@@ -134,9 +136,7 @@ impl Run {
                 return test;
             }
         }
-        if test.items == 0 {
-            test.items = LONGEST;
-        }
+        test.items = if test.items == 0 { test.asked } else { test.items };
         test
     }
 

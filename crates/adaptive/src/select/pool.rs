@@ -57,8 +57,8 @@ pub(super) fn sort(engine: &Engine, learner: &Learner, items: Vec<u32>, now: Tim
     for index in items {
         let item = &catalog.items()[index as usize];
         let state = learner.item(item.key);
-        let since = state.and_then(|s| s.at).map(|at| now.as_millisecond().saturating_sub(at));
-        if since.is_some_and(|ms| i128::from(ms) < COOL_DOWN.as_millis()) {
+        let since = state.and_then(|s| s.at).map(|at| now.as_second().saturating_sub(at));
+        if since.is_some_and(|seconds| seconds < COOL_DOWN.as_secs()) {
             continue;
         }
         let is_open = item.level.is_none_or(|level| {

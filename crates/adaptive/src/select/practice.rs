@@ -153,7 +153,7 @@ fn chances(
     now: Timestamp,
     rng: &mut impl Rng,
 ) -> Vec<f64> {
-    let at = Some(now.as_millisecond());
+    let at = Some(now.as_second());
     let mut skills: Vec<SkillKey> = list.iter().filter_map(|c| c.skill).collect();
     skills.sort_unstable();
     skills.dedup();

@@ -1,0 +1,167 @@
+//! States: exact, small, and safe to read.
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use quizmentor_adaptive::{Error, Fold, Item, ItemKey, Learner, Model, Outcome, SkillKey};
+
+use crate::bank::{at, catalog};
+
+/// The answers of four learners, in the order of the log.
+fn log(length: u64) -> Vec<(u64, usize, Outcome)> {
+    (0..length)
+        .map(|n| {
+            let item = (n * 7 % 30) as usize;
+            let correct = (n * n + item as u64) % 3 != 0;
+            let when = at(n as i64 * 90);
+            let elapsed_ms = Some((n % 50) as u32 * 1000);
+            (n % 4, item, Outcome { elapsed_ms, ..Outcome::new(correct, when) })
+        })
+        .collect()
+}
+
+/// Serves a log, with a snapshot every 50 answers; returns all states and snapshots as bytes.
+fn serve(log: &[(u64, usize, Outcome)]) -> Vec<Vec<u8>> {
+    let catalog = catalog();
+    let mut fold = Fold::default();
+    let mut served = vec![Learner::new(); 4];
+    let mut model = fold.publish();
+    for (n, (learner, item, outcome)) in log.iter().enumerate() {
+        let item = &catalog.items()[*item];
+        let state = &mut served[*learner as usize];
+        state.observe(&model, item, outcome);
+        *state = Learner::decode(&state.encode()).unwrap();
+        fold.observe(*learner, item, outcome);
+        if n % 50 == 49 {
+            model = fold.publish();
+        }
+    }
+    served.iter().map(Learner::encode).chain([model.encode()]).collect()
+}
+
+#[test]
+fn replaying_the_log_gives_bit_identical_states() {
+    let log = log(400);
+    assert_eq!(serve(&log), serve(&log));
+}
+
+#[test]
+fn a_model_goes_on_from_its_bytes_as_if_it_had_never_stopped() {
+    let (catalog, log) = (catalog(), log(200));
+    let mut whole = Fold::default();
+    let mut resumed = Fold::default();
+    for (n, (learner, item, outcome)) in log.iter().enumerate() {
+        let item = &catalog.items()[*item];
+        whole.observe(*learner, item, outcome);
+        if n == 100 {
+            let mut next = Fold::new(Model::decode(&resumed.model().encode()).unwrap());
+            for (name, learner) in resumed.learners() {
+                next.restore(name, Learner::decode(&learner.encode()).unwrap());
+            }
+            resumed = next;
+        }
+        resumed.observe(*learner, item, outcome);
+    }
+    assert_eq!(whole.model().encode(), resumed.model().encode());
+}
+
+#[test]
+fn a_learner_of_30_skills_and_200_items_is_small() {
+    let mut learner = Learner::new();
+    let model = Model::new();
+    for n in 0..600_i64 {
+        let skill = SkillKey::of(&format!("s{}", n % 30));
+        let item = Item::bare(ItemKey::of(&format!("q{}", n % 200)), vec![skill]);
+        learner.observe(&model, &item, &Outcome::new(n % 3 != 0, at(n * 977)));
+    }
+    let bytes = learner.encode().len();
+    assert!(bytes < 8 * 1024, "{bytes}");
+}
+
+#[test]
+fn abilities_follow_the_answers() {
+    let item = Item::bare(ItemKey::of("q"), vec![SkillKey::of("s")]);
+    let model = Model::new();
+    let p = |correct| {
+        let mut learner = Learner::new();
+        for n in 0..10 {
+            learner.observe(&model, &item, &Outcome::new(correct, at(n)));
+        }
+        model.predict(&learner, &item, at(10)).probability
+    };
+    assert!(p(true) > 0.7 && p(false) < 0.3, "{} {}", p(true), p(false));
+}
+
+#[test]
+fn uncertainty_grows_with_time_away() {
+    let item = Item::bare(ItemKey::of("q"), vec![SkillKey::of("s")]);
+    let mut learner = Learner::new();
+    for n in 0..20 {
+        learner.observe(&Model::new(), &item, &Outcome::new(n % 2 == 0, at(n)));
+    }
+    let (soon, later) = (learner.ability(at(20)), learner.ability(at(20 + 60 * 24 * 30)));
+    assert!(later.variance > soon.variance && later.mean == soon.mean);
+}
+
+#[test]
+fn a_guess_floor_bounds_the_prediction_and_softens_luck() {
+    let model = Model::new();
+    let guessable = Item { guess: 0.5, ..Item::bare(ItemKey::of("q"), Vec::new()) };
+    let written = Item::bare(ItemKey::of("q"), Vec::new());
+    let rise = |item: &Item| {
+        let mut learner = Learner::new();
+        learner.observe(&model, item, &Outcome::new(true, at(0)));
+        learner.ability(at(0)).mean
+    };
+    assert!(rise(&guessable) < rise(&written));
+    let mut hopeless = Learner::new();
+    for n in 0..50 {
+        hopeless.observe(&model, &written, &Outcome::new(false, at(n)));
+    }
+    assert!(model.predict(&hopeless, &guessable, at(60)).probability > 0.5);
+}
+
+#[test]
+fn other_bytes_are_refused() {
+    let bytes = Learner::new().encode();
+    assert!(matches!(Learner::decode(&[]), Err(Error::Corrupt { .. })));
+    assert!(matches!(Learner::decode(&[9, 1, 2]), Err(Error::Format { found: 9, .. })));
+    assert!(matches!(Learner::decode(&bytes[..bytes.len() - 1]), Err(Error::Corrupt { .. })));
+    let longer = [bytes.as_slice(), &[0]].concat();
+    assert!(matches!(Learner::decode(&longer), Err(Error::Corrupt { .. })));
+    assert!(Model::decode(&[1, 2, 3]).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_history_round_trips_and_predicts_within_bounds(
+        answers in prop::collection::vec(
+            (0_u64..6, 0_u64..3, any::<bool>(), -0.5_f32..1.5, -5_000_i64..5_000, any::<u32>()),
+            0..40,
+        )
+    ) {
+        let model = Model::new();
+        let mut learner = Learner::new();
+        for (item, skill, correct, credit, minutes, elapsed) in answers {
+            let item = Item::bare(ItemKey(item), vec![SkillKey(skill), SkillKey(skill + 1)]);
+            let outcome = Outcome {
+                credit,
+                elapsed_ms: Some(elapsed),
+                ..Outcome::new(correct, at(0) + SignedDuration::from_mins(minutes))
+            };
+            let p = learner.observe(&model, &item, &outcome).probability;
+            prop_assert!(p > 0.0 && p < 1.0);
+        }
+        prop_assert_eq!(Learner::decode(&learner.encode()).unwrap(), learner);
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let framed: Vec<u8> = [1].into_iter().chain(bytes).collect();
+        if let Ok(learner) = Learner::decode(&framed) {
+            prop_assert_eq!(Learner::decode(&learner.encode()).unwrap(), learner);
+        }
+        drop(Model::decode(&framed));
+    }
+}

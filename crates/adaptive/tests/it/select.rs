@@ -1,0 +1,245 @@
+//! Selection and mastery on a small bank.
+
+use std::{collections::HashSet, sync::Arc};
+
+use quizmentor_adaptive::{
+    Engine, Learner, Model, Outcome, Request, Selection, mastery, review,
+    select::{DEFAULT_TARGET, Reason},
+};
+use quizmentor_core::{Level, Mode, QuestionId, SkillId};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::bank::{at, catalog, engine};
+
+fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(11)
+}
+
+fn answer(engine: &Engine, learner: &mut Learner, choice: &Selection, correct: bool, minute: i64) {
+    engine.observe(learner, &choice.question, &Outcome::new(correct, at(minute))).unwrap();
+}
+
+#[test]
+fn practice_stays_within_the_request_and_never_repeats_at_once() {
+    let engine = engine();
+    let skills = [SkillId::new("biology/genes").unwrap()];
+    let request = Request { subject: Some("biology"), skills: &skills, ..Request::default() };
+    let (mut learner, mut rng) = (Learner::new(), rng());
+    let mut last = None;
+    for n in 0..60 {
+        let choice =
+            engine.select(Mode::Practice, &learner, &request, at(n * 11), &mut rng).unwrap();
+        assert!(choice.question.as_str().starts_with("q-1-"), "{}", choice.question);
+        assert_ne!(Some(&choice.question), last.as_ref());
+        assert!(choice.propensity > 0.0 && choice.propensity <= 1.0);
+        answer(&engine, &mut learner, &choice, n % 3 != 0, n * 11);
+        last = Some(choice.question);
+    }
+}
+
+#[test]
+fn practice_comes_near_the_target() {
+    let engine = engine();
+    let (learner, mut rng) = (Learner::new(), rng());
+    let near = (0..200).filter(|_| {
+        let choice =
+            engine.select(Mode::Practice, &learner, &Request::default(), at(0), &mut rng).unwrap();
+        (DEFAULT_TARGET[0] - 0.05..DEFAULT_TARGET[1] + 0.05).contains(&choice.probability)
+    });
+    let near = near.count();
+    assert!(near > 120, "{near} of 200");
+}
+
+#[test]
+fn a_lower_target_gives_harder_questions() {
+    let engine = engine();
+    let mean = |target| {
+        let request = Request { target: Some(target), ..Request::default() };
+        let (learner, mut rng) = (Learner::new(), rng());
+        (0..50)
+            .map(|_| {
+                engine
+                    .select(Mode::Practice, &learner, &request, at(0), &mut rng)
+                    .unwrap()
+                    .probability
+            })
+            .sum::<f64>()
+            / 50.0
+    };
+    assert!(mean(0.5) + 0.1 < mean(0.9), "{} {}", mean(0.5), mean(0.9));
+}
+
+/// The propensity is given the drawn abilities, so the mean of 1 / propensity over choices is the
+/// mean number of items with a chance at all.
+#[test]
+fn propensities_are_those_of_the_choice() {
+    let engine = engine();
+    let (learner, mut rng) = (Learner::new(), rng());
+    let draws = 4000;
+    let mut inverse = 0.0;
+    let mut seen = HashSet::new();
+    for _ in 0..draws {
+        let choice =
+            engine.select(Mode::Practice, &learner, &Request::default(), at(0), &mut rng).unwrap();
+        inverse += 1.0 / choice.propensity;
+        seen.insert(choice.index);
+    }
+    let support = inverse / f64::from(draws);
+    assert!(seen.len() >= 6, "{}", seen.len());
+    assert!(
+        support <= 1.25 * 12.0 && support >= 0.75 * seen.len() as f64,
+        "{support} {}",
+        seen.len()
+    );
+}
+
+#[test]
+fn the_bloom_gate_opens_with_mastery() {
+    let engine = engine();
+    let (mut learner, mut rng) = (Learner::new(), rng());
+    let skills = [SkillId::new("history/rome").unwrap()];
+    let request = Request { skills: &skills, ..Request::default() };
+    let first = engine.select(Mode::Practice, &learner, &request, at(0), &mut rng).unwrap();
+    assert_eq!(first.why.level, Some(Level::Remember));
+    let open = |learner: &Learner| {
+        let mastery = mastery(&engine, learner, at(200));
+        let rome = mastery.skills.iter().find(|s| s.skill == skills[0]).unwrap();
+        rome.levels.iter().map(|l| l.open).collect::<Vec<_>>()
+    };
+    assert_eq!(open(&learner), [true, false, false]);
+    for n in 0..12 {
+        let id = QuestionId::new(format!("q-2-{}", n % 10)).unwrap();
+        engine.observe(&mut learner, &id, &Outcome::new(true, at(n))).unwrap();
+    }
+    assert_eq!(open(&learner), [true, true, true]);
+}
+
+#[test]
+fn reviews_fall_due_and_are_interleaved() {
+    let engine = engine();
+    let (mut learner, mut rng) = (Learner::new(), rng());
+    let q = |n: i64| QuestionId::new(format!("q-0-{n}")).unwrap();
+    for n in 0..5 {
+        engine.observe(&mut learner, &q(n), &Outcome::new(n != 2, at(n))).unwrap();
+    }
+    let day = 24 * 60;
+    assert!(review::due(engine.catalog(), &learner, at(60)).is_empty());
+    assert_eq!(engine.select(Mode::Review, &learner, &Request::default(), at(60), &mut rng), None);
+    let next = review::next_due(engine.catalog(), &learner).unwrap();
+    assert!(next > at(60) && next <= at(day + 5));
+    let due = review::due(engine.catalog(), &learner, at(9 * day));
+    assert_eq!(due.len(), 5);
+    assert!(due.is_sorted_by(|a, b| a.retrievability <= b.retrievability));
+    assert_eq!(engine.catalog().id(due[0].index), &q(2));
+    let review =
+        engine.select(Mode::Review, &learner, &Request::default(), at(9 * day), &mut rng).unwrap();
+    assert_eq!((review.why.reason, review.propensity), (Reason::DueReview, 1.0));
+    let reasons: HashSet<_> = (0..50)
+        .map(|_| {
+            let request = Request::default();
+            let choice =
+                engine.select(Mode::Practice, &learner, &request, at(9 * day), &mut rng).unwrap();
+            choice.why.reason == Reason::DueReview
+        })
+        .collect();
+    assert_eq!(reasons.len(), 2);
+}
+
+#[test]
+fn a_test_measures_without_repeats() {
+    let engine = engine();
+    let (mut learner, mut rng) = (Learner::new(), rng());
+    let mut asked = Vec::new();
+    while let Some(choice) = {
+        let request = Request { exclude: &asked, ..Request::default() };
+        engine.select(Mode::Test, &learner, &request, at(asked.len() as i64), &mut rng)
+    } {
+        assert!(!asked.contains(&choice.question));
+        answer(&engine, &mut learner, &choice, asked.len() % 2 == 0, asked.len() as i64);
+        asked.push(choice.question);
+    }
+    assert_eq!(asked.len(), 30);
+}
+
+#[test]
+fn nothing_to_ask_is_said() {
+    let empty = Engine::new(Arc::default(), Arc::new(Model::new()));
+    for mode in [Mode::Practice, Mode::Review, Mode::Test] {
+        let choice = empty.select(mode, &Learner::new(), &Request::default(), at(0), &mut rng());
+        assert_eq!(choice, None);
+    }
+    let nowhere = Request { subject: Some("geology"), ..Request::default() };
+    assert_eq!(engine().select(Mode::Practice, &Learner::new(), &nowhere, at(0), &mut rng()), None);
+    assert_eq!(mastery(&empty, &Learner::new(), at(0)).overall, None);
+}
+
+#[test]
+fn the_reason_is_said_in_words_and_numbers() {
+    let engine = engine();
+    let choice = engine
+        .select(Mode::Practice, &Learner::new(), &Request::default(), at(0), &mut rng())
+        .unwrap();
+    let chance = format!("{:.0} %", 100.0 * choice.probability);
+    assert!(choice.why.sentence.contains(&chance), "{}", choice.why.sentence);
+    let json = serde_json::to_value(&choice.why).unwrap();
+    assert_eq!(json["reason"], "right_difficulty");
+    assert_eq!(json["candidates"], 30);
+}
+
+#[test]
+fn mastery_intervals_hold_their_estimates_and_narrow() {
+    let engine = engine();
+    let mut learner = Learner::new();
+    let width = |learner: &Learner| {
+        let estimate = mastery(&engine, learner, at(100)).skills[0].estimate;
+        assert!(estimate.low < estimate.probability && estimate.probability < estimate.high);
+        (estimate.high - estimate.low, estimate.answers)
+    };
+    let before = width(&learner);
+    for n in 0..30 {
+        let id = QuestionId::new(format!("q-0-{}", n % 10)).unwrap();
+        engine.observe(&mut learner, &id, &Outcome::new(n % 2 == 0, at(n))).unwrap();
+    }
+    let after = width(&learner);
+    assert!(after.0 < 0.9 * before.0, "{before:?} {after:?}");
+    assert_eq!((before.1, after.1), (0, 30));
+}
+
+#[test]
+fn states_outlive_the_catalogue() {
+    let old = engine();
+    let mut learner = Learner::new();
+    for n in 0..5 {
+        let id = QuestionId::new(format!("q-0-{n}")).unwrap();
+        old.observe(&mut learner, &id, &Outcome::new(true, at(n))).unwrap();
+    }
+    let id = QuestionId::new("q-0-3").unwrap();
+    let before = old.predict(&learner, &id, at(9));
+    let reversed = {
+        let catalog = catalog();
+        let mut entries: Vec<_> = (0..catalog.len() as u32)
+            .map(|i| {
+                let item = &catalog.items()[i as usize];
+                quizmentor_adaptive::Entry {
+                    id: catalog.id(i).clone(),
+                    skills: item
+                        .skills
+                        .iter()
+                        .map(|&k| catalog.skill(k).unwrap().id.clone())
+                        .collect(),
+                    level: item.level,
+                    guess: f64::from(item.guess),
+                    difficulty: item.difficulty,
+                    expected_ms: item.expected_ms,
+                }
+            })
+            .collect();
+        entries.reverse();
+        entries.pop();
+        quizmentor_adaptive::Catalog::new(entries)
+    };
+    let new = Engine::new(Arc::new(reversed), Arc::clone(old.model()));
+    assert_eq!(new.predict(&learner, &id, at(9)), before);
+    assert_eq!(new.predict(&learner, &QuestionId::new("q-0-0").unwrap(), at(9)), None);
+}
