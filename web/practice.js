@@ -150,6 +150,7 @@ function challengeChoice(target) {
 }
 
 async function begin(root, choice, problemPlace) {
+  if (problemPlace.querySelector(".loading")) return;
   problemPlace.replaceChildren(loading("Choosing your first question…"));
   try {
     const session = await post("/v1/sessions", choice);
