@@ -70,8 +70,8 @@ pub enum DecisionRule {
     BySource,
 }
 
+/// Further fields are allowed and left unread.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Row {
     text: String,
     labels: Vec<Level>,
