@@ -78,7 +78,7 @@ def _run(split: Split, recipe: Recipe, options: argparse.Namespace) -> dict:
         "version": options.version,
         "recipe": dataclasses.asdict(recipe),
         "rows": {"train": len(split.train), "dev": len(split.dev), "test": len(split.test)},
-        "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(options.out.iterdir())},
+        "sha256": {name: hashlib.sha256((options.out / name).read_bytes()).hexdigest() for name in artifact.FILES},
         "test_float": metrics.report(split.test, in_float),
         "test_as_written": metrics.report(split.test, as_written),
         "largest_change_by_quantising": round(float(np.abs(in_float - as_written).max()), 4),

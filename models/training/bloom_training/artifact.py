@@ -8,6 +8,7 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 FORMAT = 1
+FILES = ("config.json", "tokenizer.json", "model.safetensors")
 MATRICES = ("qkv", "attention_output", "up", "down")
 _ZERO = 128
 _LIMIT = 127

@@ -9,7 +9,7 @@ from bloom_training.fit import GENERAL, HEADS
 from bloom_training.model import BloomModel
 from bloom_training.solve import minimise
 
-HEAD_RIDGE = 1.0
+HEAD_RIDGE = 30.0
 GATE_RIDGE = 1.0
 GENERAL_SHARE = 0.1
 """Share of the gate that every text leaves to the general head, as an ensemble against unfamiliar conventions."""
