@@ -4,7 +4,7 @@ use crate::{
     Gaussian, Item, Learner, Model, Outcome,
     gaussian::{self, Step, expected_sigmoid, logit},
     keys::mix,
-    learner::{ItemState, SkillState, elapsed, practice_kept},
+    learner::{ItemState, Pace, Recent, SkillState, elapsed, practice_kept},
     model::{ITEM_WEIGHTS, SKILL_WEIGHTS, skills_of},
 };
 
@@ -71,41 +71,54 @@ impl Sum {
 
 /// Addresses of the weights that the whole model shares.
 pub(crate) mod shared {
+    use super::GAPS;
+    use crate::learner::Recent;
+
     pub(crate) const BIAS: u32 = 0;
     /// logit E σ(z); its weight starts at 1.
     pub(crate) const Z: u32 = 1;
-    pub(crate) const RIGHT: u32 = 2;
-    pub(crate) const WRONG: u32 = 3;
-    pub(crate) const ITEM_RIGHT: u32 = 4;
-    pub(crate) const ITEM_WRONG: u32 = 5;
-    pub(crate) const ITEM_LAST: u32 = 6;
+    /// ln(1 + count) of right and wrong answers, then the logarithm of their ratio; in all, on the
+    /// skills, on the item.
+    pub(crate) const COUNTS: [u32; 3] = [2, 5, 8];
+    pub(crate) const EARLY: u32 = 11;
+    pub(crate) const ITEM_LAST: u32 = 12;
+    pub(crate) const SKILL_SEEN: u32 = 13;
+    pub(crate) const SKILL_KEPT: u32 = 14;
+    /// Duration of the last answer and the same times its outcome; in all, skill, item.
+    pub(crate) const PACE: [u32; 3] = [16, 18, 20];
+    /// Logarithm of the time since the item was met, and the same times its last outcome.
+    pub(crate) const ITEM_SINCE: u32 = 22;
     /// By same item as before (2) × last outcome (3).
-    pub(crate) const SAME_ITEM: u32 = 10;
+    pub(crate) const SAME_ITEM: u32 = 24;
     /// By same skill as before (2) × last two outcomes (9).
-    pub(crate) const SAME_SKILL: u32 = 16;
-    pub(crate) const SKILL_RIGHT: u32 = 38;
-    pub(crate) const SKILL_WRONG: u32 = 39;
-    pub(crate) const SKILL_SEEN: u32 = 40;
-    pub(crate) const EARLY: u32 = 41;
-    pub(crate) const SKILL_GAP: u32 = 42;
-    pub(crate) const SKILL_KEPT_RIGHT: u32 = 43;
-    pub(crate) const SKILL_KEPT_WRONG: u32 = 44;
-    pub(crate) const ITEM_GAP: u32 = 45;
-    pub(crate) const ITEM_GAP_LAST: u32 = 46;
-    pub(crate) const ITEM_SEEN: u32 = 47;
+    pub(crate) const SAME_SKILL: u32 = SAME_ITEM + 6;
+    /// By last four outcomes.
+    pub(crate) const RECENT: u32 = SAME_SKILL + 18;
+    /// By times the item was seen, up to 5 (6), × last two outcomes on it (9).
+    pub(crate) const ITEM_HISTORY: u32 = RECENT + Recent::<4>::COUNT;
+    /// By time since the item was met × its last outcome (3).
+    pub(crate) const ITEM_GAP: u32 = ITEM_HISTORY + 6 * Recent::<2>::COUNT;
+    /// The same of the leading skill.
+    pub(crate) const SKILL_GAP: u32 = ITEM_GAP + 3 * GAPS;
     /// How many there are.
-    pub(crate) const COUNT: u32 = 64;
+    pub(crate) const COUNT: u32 = SKILL_GAP + 3 * GAPS;
 }
 
 /// Buckets of the hashed transitions, a power of two.
-pub(crate) const BUCKETS: u32 = 1 << 20;
+const BUCKETS: u32 = 1 << 20;
+/// Classes of time since something was met.
+const GAPS: u32 = 20;
 
 /// Weight addresses with their values.
 #[derive(Debug, Default)]
 pub(crate) struct Features(pub(crate) Vec<(u32, f32)>);
 
-/// Less weight to rates that every item or skill learns on its own.
-const SPECIFIC: f32 = 0.25;
+// The value of a feature sets how fast its weight learns; these were tuned together.
+const COMMON: f32 = 0.25;
+const OWN: f32 = 0.1;
+const CLASS: f32 = 0.5;
+const TRANSITION: f32 = 0.4;
+const OLDER_TRANSITION: f32 = 0.2;
 
 impl Features {
     pub(crate) fn new(
@@ -129,102 +142,136 @@ impl Features {
         self.0.push((address, value));
     }
 
+    /// ln(1 + right), ln(1 + wrong) times `scale`, and their difference.
+    fn counts(&mut self, first: u32, scale: f32, right: f32, wrong: f32) {
+        self.add(first, scale * right);
+        self.add(first + 1, scale * wrong);
+        self.add(first + 2, right - wrong);
+    }
+
+    fn pace(&mut self, first: u32, pace: Pace, sign: f32) {
+        if let Some(log_seconds) = pace.log_seconds() {
+            self.add(first, 0.3 * log_seconds);
+            self.add(first + 1, 0.3 * log_seconds * sign);
+        }
+    }
+
+    fn gap(&mut self, first: u32, since: Option<i64>, now: Option<i64>, last: u32) {
+        if let Some(seconds) = elapsed(since, now) {
+            let class = ((1.4 * (seconds / 15.0).ln_1p()) as u32).min(GAPS - 1);
+            self.add(first + class * 3 + last, CLASS);
+        }
+    }
+
     fn whole(&mut self, learner: &Learner, belief: &Belief) {
         self.add(shared::BIAS, 1.0);
         self.add(shared::Z, logit(belief.probability()) as f32);
-        self.add(shared::RIGHT, SPECIFIC * learner.right.ln_1p());
-        self.add(shared::WRONG, SPECIFIC * learner.wrong.ln_1p());
+        let (right, wrong) = (learner.right.ln_1p(), learner.wrong.ln_1p());
+        self.counts(shared::COUNTS[0], COMMON, right, wrong);
         self.add(shared::EARLY, 1.0 / (1.0 + learner.answers as f32));
+        let previous = &learner.previous;
+        self.pace(shared::PACE[0], previous.pace, previous.recent.sign());
+        self.add(shared::RECENT + previous.recent.code(), CLASS);
     }
 
     fn item(&mut self, model: &Model, item: &Item, state: &ItemState, now: Option<i64>) {
         if let Some(base) = model.item_weights(item.key) {
-            self.add(base, SPECIFIC);
+            self.add(base, OWN);
         }
-        self.add(shared::ITEM_RIGHT, f32::from(state.right).ln_1p());
-        self.add(shared::ITEM_WRONG, f32::from(state.wrong).ln_1p());
-        self.add(shared::ITEM_LAST, f32::from(state.last));
+        let (right, wrong) = (f32::from(state.right).ln_1p(), f32::from(state.wrong).ln_1p());
+        self.counts(shared::COUNTS[2], 1.0, right, wrong);
+        self.add(shared::ITEM_LAST, state.recent.sign());
+        let history = state.recent.code() * 6 + u32::from(state.seen.min(5));
+        self.add(shared::ITEM_HISTORY + history, CLASS);
+        self.pace(shared::PACE[2], state.pace, state.recent.sign());
+        self.gap(shared::ITEM_GAP, state.at, now, state.recent.last());
         if let Some(seconds) = elapsed(state.at, now) {
-            let gap = 0.2 * log_minutes(seconds);
-            self.add(shared::ITEM_GAP, gap);
-            self.add(shared::ITEM_GAP_LAST, gap * f32::from(state.last));
-            self.add(shared::ITEM_SEEN, 1.0);
+            let since = 0.2 * (seconds as f32 / 60.0).ln_1p();
+            self.add(shared::ITEM_SINCE, since);
+            self.add(shared::ITEM_SINCE + 1, since * state.recent.sign());
         }
     }
 
     fn order(&mut self, learner: &Learner, item: &Item) {
         let previous = &learner.previous;
-        let [last, before] = previous.outcomes.map(|o| (o + 1) as u32);
-        let same_item = u32::from(previous.item == Some(item.key));
+        let same_item = u32::from(previous.item() == Some(item.key));
         let same_skill = u32::from(previous.skill == skills_of(item).first().copied());
-        self.add(shared::SAME_ITEM + same_item * 3 + last, 0.5);
-        self.add(shared::SAME_SKILL + same_skill * 9 + last * 3 + before, 0.5);
+        let two = previous.recent.code() % Recent::<2>::COUNT;
+        self.add(shared::SAME_ITEM + same_item * 3 + previous.recent.last(), CLASS);
+        self.add(shared::SAME_SKILL + same_skill * Recent::<2>::COUNT + two, CLASS);
     }
 
     fn skills(&mut self, model: &Model, learner: &Learner, item: &Item, now: Option<i64>) {
         let skills = skills_of(item);
         let share = 1.0 / skills.len() as f32;
-        let mut total = SkillTotals::default();
-        for &key in skills {
+        let mut means = SkillMeans::default();
+        for (nth, &key) in skills.iter().enumerate() {
             let state = learner.skills.get(&key).copied().unwrap_or_else(SkillState::new);
-            total.add(share, &state, now);
+            means.add(share, &state, now);
             if let Some(base) = model.skill_weights(key) {
                 self.skill(base, share, &state);
             }
+            if nth == 0 {
+                self.pace(shared::PACE[1], state.pace, state.recent.sign());
+                self.gap(shared::SKILL_GAP, state.at, now, state.recent.last());
+            }
         }
-        self.add(shared::SKILL_RIGHT, SPECIFIC * total.right);
-        self.add(shared::SKILL_WRONG, SPECIFIC * total.wrong);
-        self.add(shared::SKILL_SEEN, SPECIFIC * total.seen);
+        self.counts(shared::COUNTS[1], COMMON, means.right, means.wrong);
+        self.add(shared::SKILL_SEEN, COMMON * means.seen);
         if now.is_some() {
-            self.add(shared::SKILL_GAP, 0.2 * total.gap);
-            self.add(shared::SKILL_KEPT_RIGHT, 0.5 * total.kept[0].ln_1p());
-            self.add(shared::SKILL_KEPT_WRONG, 0.5 * total.kept[1].ln_1p());
+            self.add(shared::SKILL_KEPT, 0.5 * means.kept[0].ln_1p());
+            self.add(shared::SKILL_KEPT + 1, 0.5 * means.kept[1].ln_1p());
         }
     }
 
     fn skill(&mut self, base: u32, share: f32, state: &SkillState) {
-        self.add(base, share * SPECIFIC);
-        self.add(base + 1, share * SPECIFIC * state.right.ln_1p());
-        self.add(base + 2, share * SPECIFIC * state.wrong.ln_1p());
-        let history = state.seen.min(6) * 9 + u32::from(state.recent);
-        self.add(base + 3 + history, share * 0.5);
-        debug_assert!(3 + history < SKILL_WEIGHTS);
+        self.add(base, share * OWN);
+        self.add(base + 1, share * OWN * state.right.ln_1p());
+        self.add(base + 2, share * OWN * state.wrong.ln_1p());
+        let history = state.seen.min(6) * Recent::<2>::COUNT + state.recent.code();
+        self.add(base + 3 + history, share * 2.0 * OWN);
     }
 
+    /// What followed what: the item after the last three, the skill after the last one, and the
+    /// item after itself.
     fn transitions(&mut self, learner: &Learner, item: &Item, state: &ItemState) {
         let previous = &learner.previous;
-        let last = (state.last + 1) as u64;
-        self.hashed(1, item.key.0, last + 4 * u64::from(state.seen.min(3)));
-        let outcome = (previous.outcomes[0] + 1) as u64;
-        if let (Some(before), Some(skill)) = (previous.item, previous.skill) {
-            self.hashed(2, item.key.0, before.0.rotate_left(2) ^ outcome);
-            self.hashed(3, skills_of(item)[0].0, skill.0.rotate_left(2) ^ outcome);
+        let itself = u64::from(state.recent.last()) + 4 * u64::from(state.seen.min(3));
+        self.hashed(1, item.key.0, itself, TRANSITION);
+        for (nth, before) in previous.items.iter().enumerate() {
+            if let Some((key, outcome)) = before {
+                let (kind, value) = if nth == 0 { (2, TRANSITION) } else { (3, OLDER_TRANSITION) };
+                self.hashed(kind, item.key.0, key.0.rotate_left(2) ^ u64::from(*outcome), value);
+            }
+        }
+        if let Some(before) = previous.skill {
+            let outcome = u64::from(previous.recent.last());
+            let value = before.0.rotate_left(2) ^ outcome;
+            self.hashed(4, skills_of(item)[0].0, value, TRANSITION);
         }
     }
 
-    fn hashed(&mut self, kind: u64, a: u64, b: u64) {
+    fn hashed(&mut self, kind: u64, a: u64, b: u64, value: f32) {
         let bucket = mix(mix(a ^ kind) ^ b) as u32 % BUCKETS;
-        self.add(shared::COUNT + bucket, 0.4);
+        self.add(shared::COUNT + bucket, value);
     }
 }
 
 /// Means over an item's skills.
 #[derive(Default)]
-struct SkillTotals {
+struct SkillMeans {
     right: f32,
     wrong: f32,
     seen: f32,
-    gap: f32,
     kept: [f32; 2],
 }
 
-impl SkillTotals {
+impl SkillMeans {
     fn add(&mut self, share: f32, state: &SkillState, now: Option<i64>) {
         self.right += share * state.right.ln_1p();
         self.wrong += share * state.wrong.ln_1p();
         self.seen += share * (state.seen as f32).ln_1p();
         if let Some(seconds) = elapsed(state.at, now) {
-            self.gap += share * log_minutes(seconds);
             let kept = practice_kept(seconds);
             self.kept[0] += share * kept * state.decayed[0];
             self.kept[1] += share * kept * state.decayed[1];
@@ -232,10 +279,6 @@ impl SkillTotals {
     }
 }
 
-fn log_minutes(seconds: f64) -> f32 {
-    (seconds as f32 / 60.0).ln_1p()
-}
-
 /// Weights in front of those of items and skills.
 pub(crate) const FIRST_OWN: u32 = shared::COUNT + BUCKETS;
-const _: () = assert!(ITEM_WEIGHTS >= 1 && SKILL_WEIGHTS >= 66);
+const _: () = assert!(ITEM_WEIGHTS == 1 && SKILL_WEIGHTS == 3 + 7 * Recent::<2>::COUNT);

@@ -53,8 +53,10 @@ pub struct SkillState {
     pub wrong: f32,
     /// Answers and study events.
     pub seen: u32,
-    /// The last two outcomes, base 3: 0 none, 1 wrong, 2 right; the last one is the lower digit.
-    pub(crate) recent: u8,
+    /// The last two outcomes.
+    pub(crate) recent: Recent<2>,
+    /// How long the last answer took.
+    pub(crate) pace: Pace,
     /// Seconds since 1970 when the skill was last met.
     pub(crate) at: Option<i64>,
     /// Credit earned and missed, decayed by the time since.
@@ -68,7 +70,8 @@ impl SkillState {
             right: 0.0,
             wrong: 0.0,
             seen: 0,
-            recent: 0,
+            recent: Recent::default(),
+            pace: Pace::default(),
             at: None,
             decayed: [0.0; 2],
         }
@@ -84,21 +87,94 @@ pub struct ItemState {
     pub wrong: u16,
     /// Answers and study events.
     pub seen: u16,
-    /// Last outcome: 1 right, −1 wrong, 0 never answered.
-    pub(crate) last: i8,
+    /// The last two outcomes.
+    pub(crate) recent: Recent<2>,
+    /// How long the last answer took.
+    pub(crate) pace: Pace,
     /// Seconds since 1970 when the item was last met.
     pub(crate) at: Option<i64>,
     /// What FSRS remembers of it.
     pub(crate) memory: Option<Memory>,
 }
 
-/// The last answer, for features of order.
+/// The last `N` outcomes, base 3: 0 none, 1 wrong, 2 right; the last one is the lowest digit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Recent<const N: u32>(u8);
+
+impl<const N: u32> Recent<N> {
+    /// How many values there are.
+    pub(crate) const COUNT: u32 = 3_u32.pow(N);
+
+    fn push(&mut self, right: bool) {
+        self.0 = ((u32::from(self.0) * 3) % Self::COUNT) as u8 + if right { 2 } else { 1 };
+    }
+
+    /// All of them as a number below [`COUNT`](Self::COUNT).
+    pub(crate) fn code(self) -> u32 {
+        u32::from(self.0)
+    }
+
+    /// The last one: 0 none, 1 wrong, 2 right.
+    pub(crate) fn last(self) -> u32 {
+        self.code() % 3
+    }
+
+    /// The last one as a number: 1 right, −1 wrong, 0 none.
+    pub(crate) fn sign(self) -> f32 {
+        [0.0, -1.0, 1.0][self.last() as usize]
+    }
+
+    fn is_valid(self) -> bool {
+        self.code() < Self::COUNT
+    }
+}
+
+/// How long an answer took: 30 ln(1 + seconds) in a byte, 0 where it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Pace(u8);
+
+impl Pace {
+    fn of(outcome: &Outcome) -> Self {
+        Self(outcome.elapsed_ms.map_or(0, |ms| (30.0 * (ms as f32 / 1000.0).ln_1p()) as u8))
+    }
+
+    /// ln(1 + seconds); `None` where it is not known.
+    pub(crate) fn log_seconds(self) -> Option<f32> {
+        (self.0 > 0).then(|| f32::from(self.0) / 30.0)
+    }
+}
+
+/// The last answers, for features of order.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Previous {
-    pub(crate) item: Option<ItemKey>,
+    /// The last three items with their outcomes as in [`Recent::last`], the last one first.
+    pub(crate) items: [Option<(ItemKey, u8)>; 3],
+    /// The leading skill of the last item.
     pub(crate) skill: Option<SkillKey>,
-    /// Last outcome and the one before: 1 right, −1 wrong, 0 none.
-    pub(crate) outcomes: [i8; 2],
+    /// The last four outcomes.
+    pub(crate) recent: Recent<4>,
+    /// How long the last answer took.
+    pub(crate) pace: Pace,
+}
+
+impl Previous {
+    /// The item answered last.
+    pub(crate) fn item(&self) -> Option<ItemKey> {
+        self.items[0].map(|(key, _)| key)
+    }
+
+    fn is_valid(&self) -> bool {
+        self.recent.is_valid() && self.items.iter().flatten().all(|(_, outcome)| *outcome < 3)
+    }
+
+    fn push(&mut self, item: &Item, outcome: &Outcome) {
+        self.recent.push(outcome.correct);
+        self.items = [Some((item.key, self.recent.last() as u8)), self.items[0], self.items[1]];
+        self.skill = skills_of(item).first().copied();
+        self.pace = Pace::of(outcome);
+    }
 }
 
 /// The state of one learner: a few hundred bytes and 20 to 30 an item seen.
@@ -120,9 +196,9 @@ const FORMAT: u8 = 1;
 /// Belief over the overall ability of someone unknown.
 pub(crate) const PRIOR_ABILITY: Gaussian = Gaussian::new(0.0, 0.5);
 /// Belief over the ability on a skill not met, beyond the overall ability.
-pub(crate) const PRIOR_SKILL: Gaussian = Gaussian::new(0.0, 0.6);
+pub(crate) const PRIOR_SKILL: Gaussian = Gaussian::new(0.0, 0.3);
 /// Variance that an answer adds, overall and on its skills: learning moves abilities.
-const DRIFT: [f32; 2] = [0.005, 0.02];
+const DRIFT: [f32; 2] = [0.002, 0.01];
 /// Variance that a day adds, overall and on a skill.
 const DRIFT_PER_DAY: [f64; 2] = [0.005, 0.01];
 const SECONDS_PER_DAY: f64 = 86_400.0;
@@ -236,7 +312,6 @@ impl Learner {
     /// The part of an observation that concerns the learner.
     pub(crate) fn absorb(&mut self, item: &Item, outcome: &Outcome, belief: &Belief, step: Step) {
         let credit = outcome.worth() as f32;
-        let sign = if outcome.correct { 1 } else { -1 };
         let at = outcome.at.map(Timestamp::as_second);
         let ability = self.ability_at(at).absorb(belief.slope, step);
         self.ability = Gaussian::new(ability.mean, ability.variance + DRIFT[0]);
@@ -246,18 +321,14 @@ impl Learner {
             let ability = self.skill_ability_at(key, at).absorb(share, step);
             let skill = self.skills.entry(key).or_insert_with(SkillState::new);
             skill.ability = Gaussian::new(ability.mean, ability.variance + DRIFT[1]);
-            skill.count(credit, sign, at);
+            skill.count(outcome, credit, at);
         }
-        self.items.entry(item.key).or_default().count(item, outcome, sign, at);
+        self.items.entry(item.key).or_default().count(item, outcome, at);
         self.right += credit;
         self.wrong += 1.0 - credit;
         self.answers = self.answers.saturating_add(1);
         self.at = at;
-        self.previous = Previous {
-            item: Some(item.key),
-            skill: skills.first().copied(),
-            outcomes: [sign, self.previous.outcomes[0]],
-        };
+        self.previous.push(item, outcome);
     }
 
     /// The state as bytes: a version byte, then a compact encoding with keys in order.
@@ -293,14 +364,18 @@ impl Learner {
         self.ability.is_valid()
             && count(self.right)
             && count(self.wrong)
+            && self.previous.is_valid()
             && self.skills.values().all(|s| {
                 s.ability.is_valid()
                     && count(s.right)
                     && count(s.wrong)
                     && s.decayed.into_iter().all(count)
-                    && s.recent < 9
+                    && s.recent.is_valid()
             })
-            && self.items.values().all(|i| i.memory.is_none_or(|m| m.is_valid()))
+            && self
+                .items
+                .values()
+                .all(|i| i.recent.is_valid() && i.memory.is_none_or(|m| m.is_valid()))
     }
 }
 
@@ -312,14 +387,15 @@ impl SkillState {
         }
     }
 
-    fn count(&mut self, credit: f32, sign: i8, at: Option<i64>) {
+    fn count(&mut self, outcome: &Outcome, credit: f32, at: Option<i64>) {
         self.decay(at);
         self.decayed[0] += credit;
         self.decayed[1] += 1.0 - credit;
         self.right += credit;
         self.wrong += 1.0 - credit;
         self.seen = self.seen.saturating_add(1);
-        self.recent = (self.recent % 3) * 3 + if sign > 0 { 2 } else { 1 };
+        self.recent.push(outcome.correct);
+        self.pace = Pace::of(outcome);
         self.at = at;
     }
 }
@@ -331,11 +407,12 @@ impl ItemState {
         self.memory.as_ref()
     }
 
-    fn count(&mut self, item: &Item, outcome: &Outcome, sign: i8, at: Option<i64>) {
-        let count = if sign > 0 { &mut self.right } else { &mut self.wrong };
+    fn count(&mut self, item: &Item, outcome: &Outcome, at: Option<i64>) {
+        let count = if outcome.correct { &mut self.right } else { &mut self.wrong };
         *count = count.saturating_add(1);
         self.seen = self.seen.saturating_add(1);
-        self.last = sign;
+        self.recent.push(outcome.correct);
+        self.pace = Pace::of(outcome);
         self.at = at;
         if let Some(at) = at {
             self.memory = Some(review::next_memory(self.memory, Rating::of(item, outcome), at));

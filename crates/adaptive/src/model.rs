@@ -82,10 +82,12 @@ struct Wire {
 }
 
 const FORMAT: u8 = 1;
-const PRIOR_INTERCEPT: Gaussian = Gaussian::new(0.0, 4.0);
-const PRIOR_LOG_SLOPE: Gaussian = Gaussian::new(0.0, 0.05);
+const PRIOR_INTERCEPT: Gaussian = Gaussian::new(0.0, 0.5);
+const PRIOR_LOG_SLOPE: Gaussian = Gaussian::new(0.0, 0.1);
 const PRIOR_SKILL: Gaussian = Gaussian::new(0.0, 0.5);
-const LEARNING_RATE: f32 = 0.05;
+const LEARNING_RATE: f32 = 0.1;
+/// Damps the first steps of a weight.
+const DAMPING: f32 = 1e-2;
 
 /// Belief over the difficulty of an item that nobody has answered: the author's estimate, 0.6
 /// logits a step, and a quarter logit for each Bloom level above or below application.
@@ -93,7 +95,7 @@ fn prior_difficulty(item: &Item) -> Gaussian {
     let author = item.difficulty.map_or(0.0, |d| 0.6 * (f32::from(d.clamp(1, 5)) - 3.0));
     let level = |level: Level| 0.25 * (level.index() as f32 - Level::Apply.index() as f32);
     let mean = author + item.level.map_or(0.0, level);
-    Gaussian::new(mean, if item.difficulty.is_some() { 0.4 } else { 0.5 })
+    Gaussian::new(mean, if item.difficulty.is_some() { 0.6 } else { 1.0 })
 }
 
 impl Default for Model {
@@ -284,7 +286,7 @@ impl Model {
             let weight = &mut self.weights[at as usize];
             let gradient = -error as f32 * x;
             weight.squares += gradient * gradient;
-            weight.value -= LEARNING_RATE * gradient / (1e-3 + weight.squares).sqrt();
+            weight.value -= LEARNING_RATE * gradient / (DAMPING + weight.squares).sqrt();
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) fn within(engine: &Engine, learner: &Learner, request: &Request<'_>) 
     indices.dedup();
     let mut excluded: Vec<u32> =
         request.exclude.iter().filter_map(|id| catalog.index_of(id)).collect();
-    excluded.extend(learner.previous.item.and_then(|key| catalog.index_of_key(key)));
+    excluded.extend(learner.previous.item().and_then(|key| catalog.index_of_key(key)));
     indices.retain(|index| !excluded.contains(index));
     indices
 }
@@ -67,7 +67,7 @@ pub(super) fn sort(engine: &Engine, learner: &Learner, items: Vec<u32>, now: Tim
                 .filter_map(|&key| catalog.skill_position(key))
                 .all(|at| open[at][level.index()])
         });
-        if state.is_some_and(|s| s.last > 0) {
+        if state.is_some_and(|s| s.recent.last() == 2) {
             pool.resting.push(index);
         } else if is_open {
             pool.ready.push(index);
