@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from bloom_training import artifact, base, data, embedding, layout, metrics, model, predict
+from bloom_training import artifact, base, data, embedding, layout, metrics, model, predict, word_vectors
 from bloom_training.calibrate import calibrate
 from bloom_training.data import LEVELS, Split
 from bloom_training.fit import HEADS, Recipe, fit, new_model
@@ -64,6 +64,8 @@ def _run(split: Split, recipe: Recipe, options: argparse.Namespace) -> dict:
 
     tensors = {name: value.numpy() for name, value in net.state_dict().items()}
     artifact.write(options.out, _config(options.version, tokenizer, calibration), tokenizer, tensors)
+    word_vectors.write(options.out, word_vectors.distil(start, tokenizer))
+    words = word_vectors.read(options.out)
     written, written_tokenizer, written_calibration = load(options.out)
     base_pooled = predict.pooled_vectors(start, tokenizer, split.test)
     written_pooled = predict.pooled_vectors(written, written_tokenizer, split.test)
@@ -71,14 +73,14 @@ def _run(split: Split, recipe: Recipe, options: argparse.Namespace) -> dict:
 
     searched = embedding.clustered(split.train) + split.test
     found, queries = embedding.near_duplicates_found(
-        predict.pooled_vectors(written, written_tokenizer, searched), searched
+        word_vectors.text_vectors(words, written_tokenizer, searched), searched
     )
     found_by_base, _ = embedding.near_duplicates_found(predict.pooled_vectors(start, tokenizer, searched), searched)
     return {
         "version": options.version,
         "recipe": dataclasses.asdict(recipe),
         "rows": {"train": len(split.train), "dev": len(split.dev), "test": len(split.test)},
-        "sha256": {name: hashlib.sha256((options.out / name).read_bytes()).hexdigest() for name in artifact.FILES},
+        "sha256": {name: hashlib.sha256((options.out / name).read_bytes()).hexdigest() for name in (*artifact.FILES, word_vectors.FILE)},
         "test_float": metrics.report(split.test, in_float),
         "test_as_written": metrics.report(split.test, as_written),
         "largest_change_by_quantising": round(float(np.abs(in_float - as_written).max()), 4),
@@ -87,7 +89,9 @@ def _run(split: Split, recipe: Recipe, options: argparse.Namespace) -> dict:
             "near_duplicates_found_at_rank_1": round(found, 4),
             "by_the_base_encoder": round(found_by_base, 4),
             "near_duplicate_queries": queries,
-            "spearman_with_base": round(embedding.agreement(written_pooled, base_pooled, recipe.seed), 4),
+            "spearman_with_base": round(embedding.agreement(
+                    word_vectors.text_vectors(words, written_tokenizer, split.test), base_pooled, recipe.seed
+                ), 4),
         },
     }
 

@@ -1,4 +1,4 @@
-"""Does the fine-tuned vector still serve search? Near-duplicates found, and agreement with the base encoder."""
+"""Do vectors serve search? Near-duplicates found, and agreement with the base encoder."""
 
 from collections import Counter
 
