@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    commands::{classify::Classify, eval::Eval, invite::Invite},
+    commands::{classify::Classify, eval::Eval, invite::Invite, simulate::Simulate},
     config::{self, Config, Mistakes, Role},
 };
 
@@ -32,6 +32,8 @@ pub(crate) enum Command {
     /// Measure the engines on files
     #[command(subcommand)]
     Eval(Eval),
+    /// Let synthetic learners practise on a running server, and measure it
+    Simulate(Simulate),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Some(Command::Classify(arguments)) => commands::classify::run(&arguments),
         Some(Command::Eval(command)) => commands::eval::run(&command),
         Some(Command::Invite(arguments)) => commands::invite::run(&arguments),
+        Some(Command::Simulate(arguments)) => commands::simulate::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@
 pub(crate) mod classify;
 pub(crate) mod eval;
 pub(crate) mod invite;
+pub(crate) mod simulate;
 
 use std::{
     borrow::Cow,

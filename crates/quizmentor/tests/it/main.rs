@@ -4,6 +4,8 @@
 
 mod config;
 mod help;
+mod crash;
 mod http;
 mod lifecycle;
 mod process;
+mod simulate;
