@@ -137,7 +137,7 @@ impl Analyst {
                     points.push(self.take(question, analysis));
                 }
             }
-            app.vectors.put(&points).await?;
+            app.vectors.put(&searchable(points)).await?;
         }
     }
 
@@ -167,7 +167,7 @@ impl Analyst {
             .zip(analyses)
             .map(|(question, analysis)| self.take(question, analysis))
             .collect();
-        app.vectors.put(&points).await?;
+        app.vectors.put(&searchable(points)).await?;
         Ok(())
     }
 
@@ -195,6 +195,12 @@ impl Analyst {
             app.replace_bank(|bank| bank.with_levels(levels)).await;
         }
     }
+}
+
+/// Those with a direction: a stem without any word that the model knows has none.
+fn searchable(mut points: Vec<Point>) -> Vec<Point> {
+    points.retain(|point| point.vector.iter().any(|&number| number != 0.0));
+    points
 }
 
 fn is_searched(bank: &Bank, id: &QuestionId) -> bool {

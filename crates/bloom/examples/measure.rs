@@ -34,7 +34,11 @@ fn main() -> Result<(), Error> {
 
     let rest = &texts[half..];
     let (_, bulk) = timed(|| rest.chunks(BULK).for_each(|chunk| drop(engine.classify(chunk))));
-    println!("in bulk: {:.0} questions/s of {}", rest.len() as f64 / bulk.as_secs_f64(), rest.len());
+    println!(
+        "in bulk: {:.0} questions/s of {}",
+        rest.len() as f64 / bulk.as_secs_f64(),
+        rest.len()
+    );
 
     let (_, cached) =
         timed(|| rest.iter().rev().take(500).for_each(|text| drop(engine.classify(&[text]))));

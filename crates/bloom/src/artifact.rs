@@ -1,5 +1,5 @@
-//! Reading an artifact: `config.json`, `tokenizer.json`, `model.safetensors`, and `SHA256SUMS`
-//! where it is present.
+//! Reading an artifact: `config.json`, `tokenizer.json`, `model.safetensors`, `words.safetensors`,
+//! and `SHA256SUMS` where it is present.
 
 use std::{
     fs,
@@ -17,6 +17,7 @@ const FORMAT: u32 = 1;
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "model.safetensors";
+const WORDS: &str = "words.safetensors";
 const SUMS: &str = "SHA256SUMS";
 /// The stored byte that stands for a weight of 0.
 const ZERO_POINT: f32 = 128.0;
@@ -101,6 +102,7 @@ pub(crate) struct Artifact {
     pub(crate) config: Config,
     pub(crate) tokenizer: Vec<u8>,
     weights: Vec<u8>,
+    words: Vec<u8>,
 }
 
 impl Artifact {
@@ -116,15 +118,25 @@ impl Artifact {
             config,
             tokenizer: read(dir, TOKENIZER, &sums)?,
             weights: read(dir, WEIGHTS, &sums)?,
+            words: read(dir, WORDS, &sums)?,
             dir: dir.to_owned(),
         })
     }
 
+    /// The tensors of encoder, heads and gate.
     pub(crate) fn tensors(&self) -> Result<Tensors<'_>, Error> {
-        let file = self.dir.join(WEIGHTS);
-        match SafeTensors::deserialize(&self.weights) {
-            Ok(tensors) => Ok(Tensors { file, tensors }),
-            Err(error) => Err(problem(&self.dir, WEIGHTS, error.to_string())),
+        self.tensors_of(WEIGHTS, &self.weights)
+    }
+
+    /// The vectors of the word pieces.
+    pub(crate) fn words(&self) -> Result<Tensors<'_>, Error> {
+        self.tensors_of(WORDS, &self.words)
+    }
+
+    fn tensors_of<'a>(&self, name: &str, bytes: &'a [u8]) -> Result<Tensors<'a>, Error> {
+        match SafeTensors::deserialize(bytes) {
+            Ok(tensors) => Ok(Tensors { file: self.dir.join(name), tensors }),
+            Err(error) => Err(problem(&self.dir, name, error.to_string())),
         }
     }
 
@@ -133,7 +145,7 @@ impl Artifact {
     }
 }
 
-/// The tensors of `model.safetensors`, checked one by one as they are taken.
+/// The tensors of a file, checked one by one as they are taken.
 pub(crate) struct Tensors<'a> {
     file: PathBuf,
     tensors: SafeTensors<'a>,
@@ -154,9 +166,17 @@ impl QuantizedRows {
         bytes.iter().map(move |&byte| (f32::from(byte) - ZERO_POINT) * scale)
     }
 
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// All rows as floats, row-major.
     pub(crate) fn dequantized(&self) -> Vec<f32> {
-        (0..self.scale.len()).flat_map(|row| self.row(row)).collect()
+        let mut values = Vec::with_capacity(self.bytes.len());
+        for row in 0..self.scale.len() {
+            values.extend(self.row(row));
+        }
+        values
     }
 }
 
@@ -172,6 +192,16 @@ impl Tensors<'_> {
             Ok(values)
         } else {
             Err(self.problem(name, "holds values that are not finite"))
+        }
+    }
+
+    /// Number of columns of the matrix `{name}.weight`, at least 1.
+    pub(crate) fn columns(&self, name: &str) -> Result<usize, Error> {
+        let name = format!("{name}.weight");
+        match self.tensors.tensor(&name).map(|tensor| tensor.shape().to_vec()).as_deref() {
+            Ok(&[_, columns]) if columns > 0 => Ok(columns),
+            Ok(_) => Err(self.problem(&name, "is no matrix")),
+            Err(_) => Err(self.problem(&name, "is missing")),
         }
     }
 

@@ -12,6 +12,7 @@ use candle_nn::{LayerNorm, Linear, Module, ops::softmax_last_dim};
 use crate::{
     Error,
     artifact::{EncoderConfig, QuantizedRows, Tensors},
+    gelu::Gelu,
 };
 
 /// Word pieces in, one vector a text out.
@@ -111,8 +112,9 @@ impl Layer {
             .collect::<Result<Vec<_>>>()?;
         let attended = self.attention_output.forward(&Tensor::cat(&attended, 0)?)?;
         let x = self.attention_norm.forward(&(x + attended)?)?;
-        let fed = self.down.forward(&self.up.forward(&x)?.gelu_erf()?)?;
-        self.output_norm.forward(&(x + fed)?)
+        let up = self.up.forward(&x)?;
+        up.inplace_op1(&Gelu)?;
+        self.output_norm.forward(&(&x + self.down.forward(&up)?)?)
     }
 
     /// Scaled dot-product attention among the tokens of one text: `[n, 3·hidden]` to
@@ -122,7 +124,7 @@ impl Layer {
         let size = width / 3 / self.attention_heads;
         let qkv = qkv.reshape((n, 3, self.attention_heads, size))?.permute((1, 2, 0, 3))?;
         let (q, k, v) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
-        let scores = ((q / (size as f64).sqrt())?.matmul(&k.t()?))?;
+        let scores = (q / (size as f64).sqrt())?.matmul(&k.t()?)?;
         softmax_last_dim(&scores)?.matmul(&v)?.transpose(0, 1)?.flatten_from(D::Minus2)
     }
 }

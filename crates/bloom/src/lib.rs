@@ -13,12 +13,14 @@ mod encoder;
 mod engine;
 mod error;
 pub mod evaluate;
+mod gelu;
 mod heads;
 mod language;
 mod rules;
 mod screen;
 mod tokens;
 mod validation;
+mod words;
 mod workers;
 
 pub use classification::{Classification, Language, Probabilities, Reason, Verdict};

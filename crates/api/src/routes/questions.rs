@@ -75,7 +75,8 @@ struct QuestionPage {
 
 /// List questions
 #[utoipa::path(
-    get, path = "/v1/questions", tag = "bank", security(("token" = [])), params(ListQuery),
+    get, path = "/v1/questions", operation_id = "list_questions",
+    tag = "bank", security(("token" = [])), params(ListQuery),
     responses((status = 200, body = QuestionPage), (status = 403, body = Problem)),
 )]
 async fn list(
@@ -105,7 +106,8 @@ fn page_size(wanted: Option<usize>, default: usize) -> Result<usize, Problem> {
 
 /// Read a question
 #[utoipa::path(
-    get, path = "/v1/questions/{id}", tag = "bank", security(("token" = [])),
+    get, path = "/v1/questions/{id}", operation_id = "read_question",
+    tag = "bank", security(("token" = [])),
     params(("id" = String, Path)),
     responses((status = 200, body = Question), (status = 404, body = Problem)),
 )]
@@ -331,6 +333,9 @@ async fn search(
     }
     let text = query.q;
     let vector = app.compute.run(move |engine| engine.embed(&[&text]).remove(0)).await?;
+    if vector.iter().all(|&number| number == 0.0) {
+        return Ok(Json(SearchReply { found: Vec::new() }));
+    }
     let filter =
         VectorFilter { subject: query.subject, level: query.level, ..VectorFilter::default() };
     let hits = app.vectors.search(&vector, &filter, limit).await?;

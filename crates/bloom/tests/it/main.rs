@@ -4,6 +4,7 @@
 mod artifact;
 mod engine;
 mod evaluate;
+mod model;
 mod tiny;
 mod validate;
 

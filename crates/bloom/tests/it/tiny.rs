@@ -13,6 +13,8 @@ const ATTENTION_HEADS: usize = 2;
 const INTERMEDIATE: usize = 24;
 const LAYERS: usize = 2;
 pub(crate) const MAX_TOKENS: usize = 12;
+/// Length of a word piece's vector for search.
+pub(crate) const DIMENSIONS: usize = 5;
 const EPS: f64 = 1e-12;
 const WORDS: [&str; 20] = [
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "what", "is", "the", "capital", "of", "france",
@@ -35,6 +37,7 @@ impl TinyModel {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut model = Self { tensors: HashMap::new(), config: config() };
         model.matrix(&mut rng, "embeddings.word", WORDS.len(), HIDDEN);
+        model.matrix(&mut rng, "words", WORDS.len(), DIMENSIONS);
         model.floats(&mut rng, "embeddings.position", &[MAX_TOKENS, HIDDEN], 0.0);
         model.norm(&mut rng, "embeddings.norm");
         for layer in 0..LAYERS {
@@ -87,7 +90,7 @@ impl TinyModel {
         self.tensors.insert(name.to_owned(), (shape.to_vec(), Stored::Floats(values)));
     }
 
-    /// Writes the artifact's three files.
+    /// Writes the artifact's four files.
     pub(crate) fn write(&self, dir: &Path) {
         let encoded: HashMap<&str, (Dtype, &[usize], Vec<u8>)> = self
             .tensors
@@ -102,13 +105,27 @@ impl TinyModel {
                 (name.as_str(), (dtype, shape.as_slice(), bytes))
             })
             .collect();
-        let views = encoded.iter().map(|(name, (dtype, shape, bytes))| {
-            (*name, TensorView::new(*dtype, shape.to_vec(), bytes).unwrap())
-        });
-        let weights = safetensors::serialize(views, None).unwrap();
-        fs::write(dir.join("model.safetensors"), weights).unwrap();
+        let write = |file: &str, wanted: fn(&str) -> bool| {
+            let wanted = encoded.iter().filter(|(name, _)| wanted(name));
+            let views = wanted.map(|(name, (dtype, shape, bytes))| {
+                (*name, TensorView::new(*dtype, shape.to_vec(), bytes).unwrap())
+            });
+            fs::write(dir.join(file), safetensors::serialize(views, None).unwrap()).unwrap();
+        };
+        write("model.safetensors", |name| !name.starts_with("words."));
+        write("words.safetensors", |name| name.starts_with("words."));
         fs::write(dir.join("tokenizer.json"), tokenizer().to_string()).unwrap();
         fs::write(dir.join("config.json"), self.config.to_string()).unwrap();
+    }
+
+    /// Sum of the search vectors of `ids` at length 1.
+    pub(crate) fn embedding(&self, ids: &[usize]) -> Vec<f64> {
+        let words = self.get("words.weight");
+        let sum: Vec<f64> = (0..DIMENSIONS)
+            .map(|column| ids.iter().map(|id| words[id * DIMENSIONS + column]).sum())
+            .collect();
+        let norm = sum.iter().map(|x| x * x).sum::<f64>().sqrt();
+        sum.iter().map(|x| x / norm).collect()
     }
 
     fn get(&self, name: &str) -> Vec<f64> {
