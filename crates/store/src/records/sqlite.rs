@@ -185,7 +185,10 @@ impl Records for Sqlite {
         hash: LinkHash,
         now: Timestamp,
     ) -> Result<Option<(LearnerId, Role)>> {
-        accounts::redeem_link(&self.write, hash, now).await
+        let mut transaction = self.begin().await?;
+        let account = accounts::redeem_link(&mut transaction, hash, now).await?;
+        transaction.commit().await?;
+        Ok(account)
     }
 
     async fn create_session(&self, session: &Session) -> Result<()> {

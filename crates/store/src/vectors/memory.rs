@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     num::NonZeroUsize,
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -148,7 +148,7 @@ impl Vectors for Memory {
             .map(|point| self.normalised(&point.vector))
             .collect::<Result<Vec<_>>>()?;
         let mut rows = self.write();
-        let new: std::collections::HashSet<_> =
+        let new: HashSet<_> =
             points.iter().map(|p| &p.id).filter(|id| !rows.positions.contains_key(id)).collect();
         if rows.questions.len() + new.len() > self.capacity {
             return Err(Error::Full { what: format!("the store of {} vectors", self.capacity) });

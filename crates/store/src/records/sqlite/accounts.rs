@@ -1,7 +1,7 @@
 //! Learners and one-time links.
 
 use quizmentor_core::{LearnerId, Role, Timestamp};
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 
 use super::encoding::{from_name, refused, time, to_name, uuid};
 use crate::{Result, records::LinkHash};
@@ -41,16 +41,16 @@ pub(super) async fn create_link(
     Ok(())
 }
 
-/// The row goes in one statement, so only one caller sees it.
+/// Only one transaction sees the row; the caller is to tell of it after the commit.
 pub(super) async fn redeem_link(
-    pool: &SqlitePool,
+    connection: &mut SqliteConnection,
     hash: LinkHash,
     now: Timestamp,
 ) -> Result<Option<(LearnerId, Role)>> {
     let link: Option<(Vec<u8>, String, i64)> =
         sqlx::query_as("DELETE FROM links WHERE hash = ? RETURNING learner, role, expires")
             .bind(hash.0.as_slice())
-            .fetch_optional(pool)
+            .fetch_optional(connection)
             .await?;
     let Some((learner, role, expires)) = link else { return Ok(None) };
     if time("expiry of a link", expires)? <= now {

@@ -59,6 +59,9 @@ async fn a_closed_file_keeps_everything() {
     assert_eq!(files, [path.as_path()], "the log was folded into the file");
     let records = Sqlite::open(&path).await.unwrap();
     assert_filled(&records, &stored).await;
+    records.close().await;
+    let records = Sqlite::open(&path).await.unwrap();
+    assert_eq!(records.redeem_link(LinkHash([1; 32]), at(1)).await.unwrap(), None);
 }
 
 #[tokio::test]
