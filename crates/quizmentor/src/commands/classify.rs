@@ -7,24 +7,23 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use quizmentor_bloom::{Classification, Engine};
+use quizmentor_bloom::Classification;
 use quizmentor_core::limits;
 use serde::Serialize;
 
-use super::counter;
-use crate::application::BLOOM_MODEL;
+use super::{bloom_engine, counter};
 
 /// Lines classified at a time.
 const CHUNK: usize = 256;
 
 #[derive(Debug, Args)]
 pub(crate) struct Classify {
-    /// Print one JSON object a line instead of a table
+    /// Print one JSON object a line instead of columns
     #[arg(long)]
     json: bool,
-    /// Where the trained models are
-    #[arg(long, value_name = "DIR", default_value = "models")]
-    models: PathBuf,
+    /// Where the trained models are [default: as for serve]
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
 }
 
 /// What is said of a line.
@@ -38,7 +37,7 @@ struct Line<'a> {
 }
 
 pub(crate) fn run(arguments: &Classify) -> anyhow::Result<()> {
-    let engine = Engine::load(&arguments.models.join(BLOOM_MODEL))?;
+    let engine = bloom_engine(arguments.models.as_ref())?;
     let stdin = io::stdin();
     if stdin.is_terminal() {
         eprintln!("Type questions or learning objectives, one a line; end with Ctrl-D.");
@@ -60,7 +59,7 @@ pub(crate) fn run(arguments: &Classify) -> anyhow::Result<()> {
                 serde_json::to_writer(&mut out, &line)?;
                 writeln!(out)?;
             } else {
-                write_row(&mut out, text, &classification)?;
+                write_row(&mut out, engine.version(), text, &classification)?;
             }
         }
         out.flush()?;
@@ -70,10 +69,18 @@ pub(crate) fn run(arguments: &Classify) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write_row(out: &mut impl Write, text: &str, classification: &Classification) -> io::Result<()> {
-    let top = classification.top;
-    write!(out, "{:<10} {:>3.0} %", top.name(), 100.0 * classification.probabilities.get(top))?;
-    writeln!(out, "  {text}")
+/// Level, probabilities from remember to create, model, text.
+fn write_row(
+    out: &mut impl Write,
+    model: &str,
+    text: &str,
+    classification: &Classification,
+) -> io::Result<()> {
+    write!(out, "{:<10}", classification.top.name())?;
+    for probability in classification.probabilities.to_array() {
+        write!(out, " {probability:.3}")?;
+    }
+    writeln!(out, "  {model}  {text}")
 }
 
 /// Lines of any bytes: what is no UTF-8 is replaced, what is longer than can be classified is cut.

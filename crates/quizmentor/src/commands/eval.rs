@@ -2,18 +2,16 @@
 
 use std::{
     fs::File,
-    io::BufReader,
+    io::{BufReader, Read},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use quizmentor_adaptive::evaluate::{self, BadRows};
-use quizmentor_bloom::Engine;
+use quizmentor_adaptive::evaluate::{self, BadRows, unpacked};
 
-use super::{counter, print_json};
-use crate::application::BLOOM_MODEL;
+use super::{bloom_engine, counter, print_json};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
@@ -29,9 +27,9 @@ pub(crate) enum Eval {
 pub(crate) struct Bloom {
     /// Rows {"text", "labels": [...], "source"}, one JSON object a line
     file: PathBuf,
-    /// Where the trained models are
-    #[arg(long, value_name = "DIR", default_value = "models")]
-    models: PathBuf,
+    /// Where the trained models are [default: as for serve]
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -66,9 +64,10 @@ pub(crate) fn run(command: &Eval) -> anyhow::Result<()> {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
+/// The content of a file, unpacked where it is compressed by gzip.
+fn open(path: &Path) -> anyhow::Result<BufReader<Box<dyn Read>>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    Ok(BufReader::new(file))
+    Ok(BufReader::new(unpacked(file)?))
 }
 
 /// Time since this call.
@@ -79,7 +78,7 @@ fn stopwatch() -> impl Fn() -> Duration {
 
 fn bloom(arguments: &Bloom) -> anyhow::Result<()> {
     let rows = open(&arguments.file)?;
-    let engine = Engine::load(&arguments.models.join(BLOOM_MODEL))?;
+    let engine = bloom_engine(arguments.models.as_ref())?;
     let progress = counter("questions");
     let report =
         quizmentor_bloom::evaluate::bloom(&engine, rows, |done| progress.set_position(done))

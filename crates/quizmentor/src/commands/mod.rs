@@ -9,11 +9,25 @@ pub(crate) mod simulate;
 use std::{
     borrow::Cow,
     io::{self, Write},
+    path::PathBuf,
     time::Duration,
 };
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
+use quizmentor_bloom::Engine;
 use serde::Serialize;
+
+use crate::{application::BLOOM_MODEL, cli, config};
+
+/// The Bloom engine with the model in `models`, or where serving would look for it.
+fn bloom_engine(models: Option<&PathBuf>) -> anyhow::Result<Engine> {
+    let models = match models {
+        Some(dir) => dir.clone(),
+        None => config::load(None, cli::environment())?.models_dir(),
+    };
+    Engine::load(&models.join(BLOOM_MODEL)).context("cannot load the Bloom model")
+}
 
 /// A counter of `what` on standard error; silent where that is no terminal.
 fn counter(what: impl Into<Cow<'static, str>>) -> ProgressBar {
