@@ -22,7 +22,7 @@ pub struct Classification {
 
 /// A probability, 0 to 1, for each level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the fields are named like the levels")]
 pub struct Probabilities {
     pub remember: f32,
     pub understand: f32,

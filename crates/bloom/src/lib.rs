@@ -1,9 +1,9 @@
-//! The Bloom engine: the cognitive level of questions and learning objectives, the craft of
-//! questions, and text embeddings, all from one small transformer encoder held in RAM.
+//! The Bloom engine: the cognitive level of questions and learning objectives by a small
+//! transformer encoder held in RAM, the craft of questions by rules, and embeddings for search.
 //!
 //! [`Engine::load`] reads an artifact (configuration, tokenizer, weights). [`Engine::analyze`]
-//! gives a [`Classification`] and an embedding from one pass; [`Engine::validate`] adds the
-//! item-writing rules; [`evaluate::bloom`] measures a model on labelled rows.
+//! gives a [`Classification`] and an embedding; [`Engine::validate`] adds the item-writing rules;
+//! [`evaluate::bloom`] measures a model on labelled rows.
 //!
 //! Everything here is CPU work and blocks: an asynchronous caller hands it to a blocking thread.
 

@@ -55,7 +55,7 @@ fn configurations_that_do_not_fit_are_explained() {
 
 #[test]
 fn missing_and_broken_files_are_named() {
-    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+    for file in ["config.json", "tokenizer.json", "model.safetensors", "words.safetensors"] {
         let dir = TempDir::new().unwrap();
         TinyModel::new(7).write(dir.path());
         fs::write(dir.path().join(file), "{").unwrap();
@@ -76,7 +76,8 @@ fn sums_must_describe_the_files() {
         let sum: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{sum}  {file}\n")
     };
-    let sums = ["config.json", "tokenizer.json", "model.safetensors"].map(line).concat();
+    let files = ["config.json", "tokenizer.json", "model.safetensors", "words.safetensors"];
+    let sums = files.map(line).concat();
     let path = dir.path().join("SHA256SUMS");
     fs::write(&path, &sums).unwrap();
     assert_eq!(Engine::load(dir.path()).unwrap().version(), "tiny-1");
