@@ -1,5 +1,7 @@
 //! Extractors that answer bad input with a [`Problem`] saying what is wrong and where.
 
+use std::fmt::Display;
+
 use axum::{
     extract::{FromRequest, FromRequestParts, Request, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header, request::Parts},
@@ -7,9 +9,9 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use quizmentor_core::limits;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::problem::{FieldError, Problem};
+use crate::Problem;
 
 /// A JSON body of at most [`limits::BODY`] bytes.
 #[derive(Debug)]
@@ -100,22 +102,23 @@ async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
 /// Malformed JSON is a 400 with line and column; JSON of the wrong shape is a 422 with the
 /// path of the field.
 fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        if inner.is_data() {
-            let field = if path == "." { "$".to_owned() } else { path };
-            Problem::invalid(vec![FieldError { field, problem: inner.to_string() }])
-        } else {
-            malformed(&inner)
-        }
+    let text = std::str::from_utf8(body).map_err(|error| {
+        malformed(format!("it is not UTF-8, bad byte at offset {}", error.valid_up_to()))
     })?;
-    deserializer.end().map_err(|error| malformed(&error))?;
-    Ok(value)
+    serde_json::from_str::<IgnoredAny>(text).map_err(malformed)?;
+    // A list of the values in order would do for serde.
+    if !text.trim_start().starts_with('{') {
+        return Err(Problem::invalid_field("$", "must be a JSON object"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "$" } else { &path };
+        Problem::invalid_field(field, error.inner().to_string())
+    })
 }
 
-fn malformed(error: &serde_json::Error) -> Problem {
+fn malformed(error: impl Display) -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         "malformed-json",
