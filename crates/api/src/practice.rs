@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use quizmentor_adaptive::{Learner, Outcome, Why, mastery, select::Request};
 use quizmentor_core::{
-    AnswerId, LearnerId, Mode, PendingQuestion, Question, QuestionId, Response, Score, Session,
-    SessionId, SkillId, Timestamp, limits, presentation::shuffled_order,
+    AnswerId, Body, LearnerId, Mode, PendingQuestion, Question, QuestionId, Response, Score,
+    Session, SessionId, SkillId, Timestamp, limits, presentation::shuffled_order,
 };
-use quizmentor_store::records::{
-    Answer, AnswerCommit, CommitOutcome, Event, StoredAnswer, VersionedState,
+use quizmentor_store::{
+    Error as StoreError,
+    records::{Answer, AnswerCommit, CommitOutcome, Event, StoredAnswer, VersionedState},
 };
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{App, Problem, bank::Bank};
 
-/// How often an answer is tried anew when the learner's state was changed meanwhile.
+/// How often a change is tried anew when session or learner's state were changed meanwhile.
 const TRIES: usize = 8;
 /// Wished probabilities of success that practice accepts.
 pub(crate) const TARGETS: std::ops::RangeInclusive<f64> = 0.5..=0.95;
@@ -101,37 +102,51 @@ impl App {
     }
 
     /// The session with a question on the table, if there is one to ask. A question that was
-    /// taken out of the bank meanwhile is replaced.
+    /// taken out of the bank or given other options meanwhile is replaced.
     pub(crate) async fn current(
         &self,
         learner: LearnerId,
         id: SessionId,
     ) -> Result<Session, Problem> {
-        let mut session = self.session_of(learner, id).await?;
-        let bank = self.bank();
-        let stale = session
-            .pending
-            .as_ref()
-            .is_some_and(|pending| bank.engine.catalog().index_of(&pending.question).is_none());
-        if stale {
+        for _ in 0..TRIES {
+            let mut session = self.session_of(learner, id).await?;
+            let bank = Arc::clone(&self.bank());
+            if session.pending.as_ref().is_none_or(|pending| is_answerable(&bank, pending)) {
+                return Ok(session);
+            }
             let state = self.state_of(learner).await?;
             self.choose_next(&bank, &state.learner, &mut session, self.clock.now())?;
-            session.version += 1;
-            self.records.update_session(&session).await?;
+            if self.store_next_version(&mut session).await? {
+                return Ok(session);
+            }
         }
-        Ok(session)
+        Err(changed_too_often())
     }
 
     /// Ends a session; one that has ended stays as it is.
     pub(crate) async fn end(&self, learner: LearnerId, id: SessionId) -> Result<Session, Problem> {
-        let mut session = self.session_of(learner, id).await?;
-        if session.ended_at.is_none() {
+        for _ in 0..TRIES {
+            let mut session = self.session_of(learner, id).await?;
+            if session.ended_at.is_some() {
+                return Ok(session);
+            }
             session.ended_at = Some(self.clock.now());
             session.pending = None;
-            session.version += 1;
-            self.records.update_session(&session).await?;
+            if self.store_next_version(&mut session).await? {
+                return Ok(session);
+            }
         }
-        Ok(session)
+        Err(changed_too_often())
+    }
+
+    /// `false` when the session was changed meanwhile.
+    async fn store_next_version(&self, session: &mut Session) -> Result<bool, Problem> {
+        session.version += 1;
+        match self.records.update_session(session).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Scores an answer, stores it with all that follows from it, and chooses the next question.
@@ -147,7 +162,7 @@ impl App {
                 return Ok(answered);
             }
         }
-        Err(Problem::conflict("Other answers of yours came in at the same time; send it again."))
+        Err(changed_too_often())
     }
 
     /// `None` when session or learner state were changed meanwhile.
@@ -159,7 +174,7 @@ impl App {
     ) -> Result<Option<Answered>, Problem> {
         let mut session = self.session_of(learner, id).await?;
         if let Some(stored) = self.records.answer(submission.id).await? {
-            return self.repeated(stored, session).map(Some);
+            return self.repeated(stored, learner, id).await.map(Some);
         }
         let bank = self.bank();
         let pending = expected(&session, submission)?.clone();
@@ -222,17 +237,20 @@ impl App {
                     session: commit.session,
                 }))
             }
-            CommitOutcome::Duplicate(stored) => {
-                let session = self.session_of(learner, id).await?;
-                self.repeated(*stored, session).map(Some)
-            }
+            CommitOutcome::Duplicate(stored) => self.repeated(*stored, learner, id).await.map(Some),
             CommitOutcome::Conflict => Ok(None),
         }
     }
 
-    /// The result of an answer that was stored before.
-    fn repeated(&self, stored: StoredAnswer, session: Session) -> Result<Answered, Problem> {
+    /// The result of an answer that was stored before, with the session as it is since then.
+    async fn repeated(
+        &self,
+        stored: StoredAnswer,
+        learner: LearnerId,
+        id: SessionId,
+    ) -> Result<Answered, Problem> {
         let answer = stored.answer;
+        let session = self.session_of(learner, id).await?;
         if answer.learner != session.learner || answer.session != session.id {
             return Err(Problem::conflict("This answer id is taken; make a new one."));
         }
@@ -309,6 +327,27 @@ impl App {
     }
 }
 
+fn changed_too_often() -> Problem {
+    Problem::conflict("Other answers of yours came in at the same time; send it again.")
+}
+
+/// Whether the question is still in the bank, and was not rewritten so that what was shown of it
+/// is no longer the whole.
+fn is_answerable(bank: &Bank, pending: &PendingQuestion) -> bool {
+    let in_catalog = bank.engine.catalog().index_of(&pending.question).is_some();
+    in_catalog
+        && bank.question(&pending.question).is_some_and(|question| {
+            let positions = match &question.body {
+                Body::SingleChoice { options } | Body::MultipleChoice { options } => options.len(),
+                Body::Matching { pairs } => pairs.len(),
+                _ => 0,
+            };
+            let shown = shuffled_order(&question.body, &mut rand::rng()).len();
+            pending.order.len() == shown
+                && pending.order.iter().all(|&position| usize::from(position) < positions)
+        })
+}
+
 fn expected<'a>(
     session: &'a Session,
     submission: &Submission,
@@ -347,13 +386,12 @@ fn policy_of(pending: &PendingQuestion) -> String {
 
 fn key_positions(question: &Question, order: &[u8]) -> Vec<u8> {
     let credits: Vec<f64> = match &question.body {
-        quizmentor_core::Body::SingleChoice { options }
-        | quizmentor_core::Body::MultipleChoice { options } => {
+        Body::SingleChoice { options } | Body::MultipleChoice { options } => {
             options.iter().map(|option| option.credit).collect()
         }
         _ => return Vec::new(),
     };
-    let single = matches!(question.body, quizmentor_core::Body::SingleChoice { .. });
+    let single = matches!(question.body, Body::SingleChoice { .. });
     (0u8..)
         .zip(order)
         .filter(|(_, original)| {
