@@ -149,8 +149,10 @@ async fn my_answers(
         return Err(Problem::invalid_field("limit", format!("{limit} given; 1 to {PAGE}")));
     }
     let after = query.after.unwrap_or(0).min(i64::MAX as u64);
-    let stored = app.records.answers_of(principal.learner, after, limit).await?;
-    let next = stored.last().filter(|_| stored.len() == limit).map(|last| last.sequence);
+    let mut stored = app.records.answers_of(principal.learner, after, limit + 1).await?;
+    let more = stored.len() > limit;
+    stored.truncate(limit);
+    let next = stored.last().filter(|_| more).map(|last| last.sequence);
     let answers = stored
         .into_iter()
         .map(|stored| PastAnswer {
