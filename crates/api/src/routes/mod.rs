@@ -16,7 +16,10 @@ use axum::{
 };
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+    openapi::{
+        self,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
@@ -63,21 +66,50 @@ struct Description;
 struct BearerToken;
 
 impl Modify for BearerToken {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, openapi: &mut openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         openapi.components.get_or_insert_default().add_security_scheme("token", scheme);
     }
 }
 
 fn described(parts: &[Part]) -> OpenApiRouter<Arc<App>> {
-    parts.iter().fold(OpenApiRouter::with_openapi(Description::openapi()), |router, part| {
-        router.merge(part.routes())
-    })
+    let empty = OpenApiRouter::with_openapi(Description::openapi());
+    let mut router = parts.iter().fold(empty, |router, part| router.merge(part.routes()));
+    describe_errors(router.get_openapi_mut());
+    router
+}
+
+/// Adds what all operations have in common: every error, named or not, is a problem document.
+fn describe_errors(description: &mut openapi::OpenApi) {
+    for path in description.paths.paths.values_mut() {
+        let methods = [&mut path.get, &mut path.put, &mut path.post, &mut path.delete];
+        for operation in methods.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            if operation.security.is_some() {
+                responses.entry("401".to_owned()).or_insert_with(|| problem("401"));
+            }
+            for (status, response) in responses.iter_mut() {
+                if !status.starts_with('2') {
+                    *response = problem(status);
+                }
+            }
+            responses.insert("default".to_owned(), problem("default"));
+        }
+    }
+}
+
+fn problem(status: &str) -> openapi::RefOr<openapi::Response> {
+    let reason = StatusCode::from_bytes(status.as_bytes()).ok().and_then(|s| s.canonical_reason());
+    let content = openapi::Content::new(Some(openapi::Ref::from_schema_name("Problem")));
+    openapi::ResponseBuilder::new()
+        .description(reason.unwrap_or("Any other error"))
+        .content("application/problem+json", content)
+        .into()
 }
 
 /// The OpenAPI description of all parts.
 #[must_use]
-pub fn openapi() -> utoipa::openapi::OpenApi {
+pub fn openapi() -> openapi::OpenApi {
     described(&Part::ALL).into_openapi()
 }
 

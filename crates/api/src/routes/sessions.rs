@@ -182,7 +182,8 @@ struct SessionPage {
 
 /// List my sessions
 #[utoipa::path(
-    get, path = "/v1/sessions", tag = "practice", security(("token" = [])), params(ListQuery),
+    get, path = "/v1/sessions", operation_id = "list_sessions",
+    tag = "practice", security(("token" = [])), params(ListQuery),
     responses((status = 200, body = SessionPage)),
 )]
 async fn list(
@@ -198,7 +199,8 @@ async fn list(
 
 /// Look at a session
 #[utoipa::path(
-    get, path = "/v1/sessions/{id}", tag = "practice", security(("token" = [])),
+    get, path = "/v1/sessions/{id}", operation_id = "read_session",
+    tag = "practice", security(("token" = [])),
     params(("id" = SessionId, Path)),
     responses((status = 200, body = SessionView), (status = 404, body = Problem)),
 )]
