@@ -23,7 +23,7 @@ pub(crate) const LINKS: Limit = Limit { name: "link", count: 30, window: Duratio
 /// Answers of one learner.
 pub(crate) const ANSWERS: Limit =
     Limit { name: "answer", count: 1_200, window: Duration::from_mins(1) };
-/// Texts classified for one learner.
+/// Requests of one learner to classify or validate.
 pub(crate) const CLASSIFICATIONS: Limit =
     Limit { name: "classify", count: 1_200, window: Duration::from_mins(1) };
 
