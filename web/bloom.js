@@ -208,10 +208,18 @@ function readBody(kind, form) {
   const rows = Array.from(form.querySelectorAll(".option-row"), (row) => ({
     text: row.querySelector("input[type=text]").value,
     isKey: row.querySelector("input[name=key]").checked,
-  })).filter(({ text, isKey }) => text.trim() || isKey);
+  }));
+  while (rows.length && !rows.at(-1).text.trim() && !rows.at(-1).isKey) rows.pop();
   const keys = rows.filter(({ isKey }) => isKey).length;
   const wrong = kind === "multiple_choice" ? -1 : 0;
   return { kind, options: rows.map(({ text, isKey }) => ({ text, credit: isKey ? 1 / keys : wrong })) };
+}
+
+/** `body.options[2].text` as “Option 3”. */
+function place(field) {
+  const [, part, index] = field.match(/^(?:body\.)?(\w+)(?:\[(\d+)\])?/) ?? [null, field];
+  if (index === undefined) return { accepted: "Accepted answers" }[part] ?? capital(part);
+  return `${{ options: "Option", accepted: "Accepted answer" }[part] ?? capital(part)} ${Number(index) + 1}`;
 }
 
 const SEVERITY = { error: "✗ Error", warning: "▲ Warning", info: "● Note" };
@@ -238,7 +246,7 @@ function validation({ model, defects, classification, level, findings }) {
     ...defects.map(({ field, problem }) => ({ severity: "error", field, message: problem })),
     ...findings,
   ].map(({ severity, field, message }) =>
-    h("li", { class: `finding ${severity}` }, h("strong", {}, SEVERITY[severity] ?? severity), " ", message, " ", h("code", { class: "soft" }, field)),
+    h("li", { class: `finding ${severity}` }, h("strong", {}, SEVERITY[severity] ?? severity), ` – ${place(field)}: ${message}`),
   );
   return [
     h("p", { class: `verdict-line ${name}` }, words),

@@ -33,8 +33,12 @@ export const LEVEL_MEANING = {
 
 export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 
-/** A probability as “61 %”. */
-export const percent = (p) => `${Math.round(100 * p)}\u00a0%`;
+/** A probability as “61 %”; what is merely close to 0 or 1 does not read as certain. */
+export function percent(p) {
+  const rounded = Math.round(100 * p);
+  const words = rounded === 0 && p > 0 ? "<1" : rounded === 100 && p < 1 ? ">99" : rounded;
+  return `${words}\u00a0%`;
+}
 
 export const count = (n, one, many = `${one}s`) =>
   `${n.toLocaleString("en")}\u00a0${n === 1 ? one : many}`;

@@ -147,7 +147,7 @@ test("a reload keeps the session and its question", async () => {
 
 test("a restart of the server keeps session and progress", async () => {
   const page = await open(browser, server.url);
-  await startSession(page, "History");
+  await startSession(page, "World history");
   for (let i = 0; i < 2; i++) {
     await answerByKeyboard(page);
     await page.keyboard.press("Enter");
