@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod architecture;
 mod config;
-mod help;
 mod crash;
+mod help;
 mod http;
 mod lifecycle;
 mod process;
