@@ -42,19 +42,17 @@ class Server:
         with tempfile.TemporaryDirectory() as place:
             manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             manager.bind(f"{place}/notify")
-            manager.settimeout(START_TIMEOUT)
+            manager.settimeout(0.5)
             environment = {
                 name: value
                 for name, value in os.environ.items()
                 if not name.startswith("QUIZMENTOR") and name != "STATE_DIRECTORY"
             }
-            environment["NOTIFY_SOCKET"] = f"{place}/notify"
+            environment |= {"NOTIFY_SOCKET": f"{place}/notify", "RUST_LOG": "error"}
             command = [binary, "serve", "--listen", "127.0.0.1:0"]
             command += ["--data-dir", data_dir, "--models", models]
             begin = time.perf_counter()
-            self.process = subprocess.Popen(
-                command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
             lines = self.ready(manager)
             self.start_ms = 1_000 * (time.perf_counter() - begin)
         status = next(line for line in lines if line.startswith("STATUS="))
@@ -62,14 +60,16 @@ class Server:
         self.address = (host, int(port))
 
     def ready(self, manager):
-        try:
-            while True:
+        end = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
                 lines = manager.recv(4096).decode().splitlines()
-                if "READY=1" in lines:
-                    return lines
-        except TimeoutError:
-            self.process.kill()
-            raise SystemExit(f"not ready within {START_TIMEOUT} s") from None
+            except TimeoutError:
+                continue
+            if "READY=1" in lines:
+                return lines
+        self.process.kill()
+        raise SystemExit(f"the server ended or was not ready within {START_TIMEOUT} s")
 
     def __enter__(self):
         return self
