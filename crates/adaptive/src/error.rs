@@ -32,13 +32,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Skills that are prerequisites of each other.
+    #[error("skills are prerequisites of each other: {0}")]
+    Cycle(String),
     /// A file could not be read.
     #[error("cannot read: {0}")]
     Read(#[from] std::io::Error),
 }
 
 impl Error {
-    pub(crate) fn corrupt(what: &'static str, reason: impl ToString) -> Self {
+    pub(crate) fn corrupt(what: &'static str, reason: impl std::fmt::Display) -> Self {
         Self::Corrupt { what, reason: reason.to_string() }
     }
 }

@@ -38,7 +38,11 @@ impl Outcome {
 
     /// The credit that the model learns from, within 0 to 1 whatever came in.
     pub(crate) fn worth(&self) -> f64 {
-        if self.correct { 1.0 } else { f64::from(self.credit.max(0.0).min(1.0)) }
+        match self.credit {
+            _ if self.correct => 1.0,
+            credit if credit > 0.0 => f64::from(credit.min(1.0)),
+            _ => 0.0,
+        }
     }
 }
 

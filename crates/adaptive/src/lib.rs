@@ -9,6 +9,9 @@
 //! - [`Learner`] is the state of one learner. [`Learner::observe`] takes an answer in with a frozen
 //!   model, on the path of a request; [`Fold`] replays the log of answers and learns the next model
 //!   in the background.
+//! - [`calibration`] tells authors how an item does, [`flow`] fits a session's challenge to the
+//!   learner, [`paths`] orders skills by their prerequisites, [`plan`] divides the days before an
+//!   exam, [`policy`] compares ways of choosing from the log.
 //! - [`review`] schedules reviews by FSRS-6, [`cat`] is the adaptive test on its own, and
 //!   [`evaluate`] measures both on files.
 //!
@@ -22,18 +25,23 @@
 //! log a (a hierarchical two-parameter logistic model, learned by assumed-density filtering), and
 //! an online logistic regression w on z and on features of the learner's history.
 
+pub mod calibration;
 pub mod cat;
 pub mod catalog;
 mod engine;
 mod error;
 pub mod evaluate;
 mod features;
+pub mod flow;
 mod fold;
 mod gaussian;
 mod keys;
 mod learner;
 pub mod mastery;
 mod model;
+pub mod paths;
+pub mod plan;
+pub mod policy;
 pub mod review;
 pub mod select;
 

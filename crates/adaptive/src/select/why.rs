@@ -12,7 +12,7 @@ pub enum Reason {
     RightDifficulty,
     /// Its review is due.
     DueReview,
-    /// It tells most about the learner's ability.
+    /// It is among those that tell most about the learner's ability.
     MostInformative,
 }
 
@@ -77,7 +77,7 @@ impl Why {
                 percent(self.retrievability.unwrap_or(self.probability))
             ),
             Reason::MostInformative => format!(
-                "This question tells most about your level: your estimated chance is {}.",
+                "This question tells much about your level: your estimated chance is {}.",
                 percent(self.probability)
             ),
         };
@@ -88,9 +88,9 @@ impl Why {
         let chance = percent(self.probability);
         let [low, high] = self.target.unwrap_or([0.0, 1.0]);
         let fit = if self.probability < low {
-            "harder than practice aims at, but the closest there is"
+            "harder than practice usually aims at"
         } else if self.probability > high {
-            "easier than practice aims at, but the closest there is"
+            "easier than practice usually aims at"
         } else {
             "hard enough to teach you something, easy enough to succeed"
         };

@@ -11,7 +11,7 @@ fn log(length: u64) -> Vec<(u64, usize, Outcome)> {
     (0..length)
         .map(|n| {
             let item = (n * 7 % 30) as usize;
-            let correct = (n * n + item as u64) % 3 != 0;
+            let correct = !(n * n + item as u64).is_multiple_of(3);
             let when = at(n as i64 * 90);
             let elapsed_ms = Some((n % 50) as u32 * 1000);
             (n % 4, item, Outcome { elapsed_ms, ..Outcome::new(correct, when) })

@@ -1,0 +1,173 @@
+//! Off-policy evaluation: what another policy would have earned, estimated from the log of the one
+//! that served.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A logged choice, as two policies and a reward model see it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Logged {
+    /// Probability with which the serving policy chose the item, (0, 1].
+    pub propensity: f64,
+    /// Probability with which the other policy would have chosen it, [0, 1].
+    pub target: f64,
+    /// What the choice earned.
+    pub reward: f64,
+    /// What the reward model predicts for the choice.
+    pub predicted: f64,
+    /// What the reward model predicts for the other policy, averaged over its choices.
+    pub predicted_target: f64,
+}
+
+/// A mean with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Value {
+    /// The estimate.
+    pub mean: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
+/// What the log says of the other policy.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyReport {
+    /// Choices used.
+    pub n: u64,
+    /// Choices passed over: a propensity outside (0, 1] or a number that is not finite.
+    pub skipped: u64,
+    /// Mean reward of the serving policy.
+    pub logged: Option<Value>,
+    /// Inverse propensity weighting (Horvitz & Thompson, 1952).
+    pub inverse_propensity: Option<Value>,
+    /// Doubly robust (Dudík, Langford & Li, 2011).
+    pub doubly_robust: Option<Value>,
+    /// Choices' worth of information that the weights leave (Kish, 1965).
+    pub effective_n: f64,
+}
+
+/// Weights above this are cut off, which bounds the variance at the price of some bias.
+pub const LARGEST_WEIGHT: f64 = 100.0;
+const Z_95: f64 = 1.959_964;
+
+/// Estimates the value of the other policy. Intervals take the choices as independent.
+pub fn evaluate(log: impl IntoIterator<Item = Logged>) -> PolicyReport {
+    let (mut logged, mut inverse, mut robust) = <(Mean, Mean, Mean)>::default();
+    let (mut skipped, mut weights, mut squares) = (0, 0.0, 0.0);
+    for row in log {
+        if !row.is_usable() {
+            skipped += 1;
+            continue;
+        }
+        let weight = (row.target / row.propensity).min(LARGEST_WEIGHT);
+        weights += weight;
+        squares += weight * weight;
+        logged.add(row.reward);
+        inverse.add(weight * row.reward);
+        robust.add(row.predicted_target + weight * (row.reward - row.predicted));
+    }
+    PolicyReport {
+        n: logged.n,
+        skipped,
+        logged: logged.value(),
+        inverse_propensity: inverse.value(),
+        doubly_robust: robust.value(),
+        effective_n: if squares > 0.0 { weights * weights / squares } else { 0.0 },
+    }
+}
+
+impl Logged {
+    fn is_usable(&self) -> bool {
+        self.propensity > 0.0
+            && self.propensity <= 1.0
+            && (0.0..=1.0).contains(&self.target)
+            && [self.reward, self.predicted, self.predicted_target].iter().all(|x| x.is_finite())
+    }
+}
+
+/// Mean and variance as numbers come (Welford, 1962).
+#[derive(Default)]
+struct Mean {
+    n: u64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Mean {
+    fn add(&mut self, x: f64) {
+        self.n += 1;
+        let off = x - self.mean;
+        self.mean += off / self.n as f64;
+        self.squares += off * (x - self.mean);
+    }
+
+    fn value(&self) -> Option<Value> {
+        let n = self.n as f64;
+        let half = Z_95 * (self.squares / (n - 1.0).max(1.0) / n).sqrt();
+        let Self { mean, .. } = *self;
+        (self.n > 0).then_some(Value { mean, low: mean - half, high: mean + half })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// Two items that earn .3 and .8; served by chance, the other policy prefers the second.
+    fn log(n: usize, predicted: [f64; 2]) -> Vec<Logged> {
+        let (serving, target, earns) = ([0.7, 0.3], [0.1, 0.9], [0.3, 0.8]);
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        (0..n)
+            .map(|_| {
+                let item = usize::from(rng.random::<f64>() > serving[0]);
+                Logged {
+                    propensity: serving[item],
+                    target: target[item],
+                    reward: f64::from(u8::from(rng.random::<f64>() < earns[item])),
+                    predicted: predicted[item],
+                    predicted_target: target[0] * predicted[0] + target[1] * predicted[1],
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn both_estimates_find_the_value_and_the_robust_one_is_narrower() {
+        let truth = 0.1 * 0.3 + 0.9 * 0.8;
+        let report = evaluate(log(20_000, [0.3, 0.8]));
+        let [inverse, robust] =
+            [report.inverse_propensity, report.doubly_robust].map(Option::unwrap);
+        for value in [inverse, robust] {
+            assert!(value.low < truth && truth < value.high, "{value:?}");
+        }
+        assert!(robust.high - robust.low < inverse.high - inverse.low);
+        assert!(report.logged.unwrap().high < truth && report.effective_n < 20_000.0);
+        let misled = evaluate(log(20_000, [0.9, 0.1])).doubly_robust.unwrap();
+        assert!(misled.low < truth && truth < misled.high, "{misled:?}");
+    }
+
+    #[test]
+    fn the_serving_policy_itself_has_its_own_mean() {
+        let same =
+            log(50, [0.0; 2]).into_iter().map(|row| Logged { target: row.propensity, ..row });
+        let report = evaluate(same);
+        assert_eq!(report.inverse_propensity, report.logged);
+        assert!((report.effective_n - 50.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn impossible_rows_are_counted_and_nothing_gives_nothing() {
+        let row = log(1, [0.0; 2])[0];
+        let bad = [
+            Logged { propensity: 0.0, ..row },
+            Logged { reward: f64::NAN, ..row },
+            Logged { target: 1.5, ..row },
+        ];
+        let report = evaluate(bad);
+        assert_eq!((report.n, report.skipped, report.doubly_robust), (0, 3, None));
+    }
+}
