@@ -369,7 +369,7 @@ function feedbackPanel(question, answer, progress, hasNext, goOn) {
     "section",
     { class: `feedback ${name}`, "aria-labelledby": "verdict" },
     h("h2", { id: "verdict", tabindex: -1 }, h("span", { "aria-hidden": "true" }, `${sign} `), words),
-    answer.feedback ? rich(answer.feedback, format) : null,
+    /^right[.!]?$/i.test(answer.feedback) ? null : rich(answer.feedback, format),
     answer.correct ? null : h("div", { class: "key" }, h("strong", {}, "Answer: "), key),
     answer.explanation ? rich(answer.explanation, format, "div", { class: "explanation" }) : null,
     progress ? masteryChange(progress) : null,

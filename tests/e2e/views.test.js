@@ -10,7 +10,8 @@ let browser;
 let code;
 
 before(async () => {
-  [server, browser] = await Promise.all([Server.start(), launch()]);
+  server = await Server.start();
+  browser = await launch();
   code = new URL(server.link).hash;
 });
 

@@ -47,6 +47,7 @@ export class Server {
       if (answer?.ok && (await answer.json()).subjects.length) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
+    await this.close();
     throw new Error(`the server did not start:\n${this.log}`);
   }
 
