@@ -5,7 +5,7 @@
 //!
 //! - [`Catalog`] is the index of the items that may be asked, [`Model`] the read-only snapshot of
 //!   what is known of items and skills, [`Engine`] the two together: it predicts, selects
-//!   ([`select`]) and reports mastery ([`mastery`]).
+//!   ([`select`]) and reports mastery ([`mastery()`]).
 //! - [`Learner`] is the state of one learner. [`Learner::observe`] takes an answer in with a frozen
 //!   model, on the path of a request; [`Fold`] replays the log of answers and learns the next model
 //!   in the background.
