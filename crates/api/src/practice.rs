@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{App, Problem, bank::Bank};
 
 /// How often a change is tried anew when session or learner's state were changed meanwhile.
-const TRIES: usize = 8;
+const TRIES: usize = 32;
 /// Wished probabilities of success that practice accepts.
 pub(crate) const TARGETS: std::ops::RangeInclusive<f64> = 0.5..=0.95;
 
