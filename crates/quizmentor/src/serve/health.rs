@@ -96,8 +96,8 @@ pub(crate) async fn upkeep() {
     }
 }
 
-/// The process's recorder of metrics, made on first use.
-fn recorder() -> &'static (PrometheusHandle, Collector) {
+/// The process's recorder of metrics, made on first use; what is counted before that is lost.
+pub(crate) fn recorder() -> &'static (PrometheusHandle, Collector) {
     static RECORDER: OnceLock<(PrometheusHandle, Collector)> = OnceLock::new();
     RECORDER.get_or_init(|| {
         let recorder = PrometheusBuilder::new()

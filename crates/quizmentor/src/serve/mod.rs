@@ -1,6 +1,6 @@
 //! Serving: from start through readiness to the last request.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -131,12 +131,11 @@ fn start(config: &Arc<Config>, base_url: String) -> anyhow::Result<Start> {
 fn base_url(listeners: &[TcpListener]) -> anyhow::Result<String> {
     let first = listeners.first().context("nothing to listen on")?;
     let address = first.local_addr().context("the socket has no address")?;
-    let host = if address.ip().is_unspecified() {
-        "localhost".to_owned()
+    Ok(if address.ip().is_unspecified() {
+        format!("http://localhost:{}", address.port())
     } else {
-        SocketAddr::new(address.ip(), 0).to_string().trim_end_matches(":0").to_owned()
-    };
-    Ok(format!("http://{host}:{}", address.port()))
+        format!("http://{address}")
+    })
 }
 
 /// Tells the person at the terminal; that nobody may be there is no fault.
@@ -165,6 +164,7 @@ impl Running {
         listeners: Vec<TcpListener>,
         config: Arc<ArcSwap<Config>>,
     ) -> Self {
+        health::recorder();
         let health = Arc::new(Health::default());
         let router = app.router().merge(health::routes(Arc::clone(&health)));
         let router = layers::wrap(router, Arc::clone(&config));
@@ -183,9 +183,9 @@ impl Running {
     /// signal to stop, which cut them off.
     async fn stop(mut self, signals: &mut Signals, timeout: Duration) {
         self.health.set_draining();
+        self.stop.send_replace(true);
         notify::stopping("finishing the requests that run");
         tracing::info!(?timeout, "stopping");
-        self.stop.send_replace(true);
         let cut = tokio::select! {
             _ = &mut self.server => None,
             () = time::sleep(timeout) => Some("the drain timeout is over"),

@@ -1,13 +1,14 @@
 //! The server around routes that misbehave, over real connections.
 
-use std::{convert::Infallible, future::pending};
+use std::{convert::Infallible, future::pending, net::SocketAddr};
 
-use axum::{body::Body, routing::get};
+use axum::{body::Body, http::Request, routing::get};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::Notify,
 };
+use tower::ServiceExt;
 
 use super::*;
 
@@ -79,16 +80,27 @@ async fn a_request_has_a_deadline() {
 
 #[tokio::test]
 async fn a_fault_and_draining_make_unready() {
-    let (running, address) = serve(Router::new(), |_| {}).await;
-    assert!(fetch(address, "/readyz").await.starts_with("HTTP/1.1 200 "));
-    running.health.set_fault(Some("the records are away".to_owned()));
-    let answer = fetch(address, "/readyz").await;
-    assert_problem(&answer, 503, "unavailable");
-    assert!(answer.contains("the records are away"), "{answer}");
-    running.health.set_fault(None);
-    running.health.set_draining();
-    assert_problem(&fetch(address, "/readyz").await, 503, "unavailable");
-    assert!(fetch(address, "/livez").await.starts_with("HTTP/1.1 200 "));
+    let health = Arc::new(Health::default());
+    let routes = health::routes(Arc::clone(&health));
+    let ask = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = routes.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+    assert_eq!(ask("/readyz").await, (200, "ready\n".to_owned()));
+    health.set_fault(Some("the records are away".to_owned()));
+    let (status, body) = ask("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("the records are away"), "{body}");
+    health.set_fault(None);
+    assert_eq!(ask("/readyz").await.0, 200);
+    health.set_draining();
+    let (status, body) = ask("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("draining"), "{body}");
+    assert_eq!(ask("/livez").await, (200, "alive\n".to_owned()));
 }
 
 #[tokio::test]

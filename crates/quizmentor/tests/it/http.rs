@@ -99,7 +99,7 @@ fn metrics_count_by_route_and_status() {
 
 #[test]
 fn the_log_holds_no_path() {
-    let server = Server::start(&[("RUST_LOG", "trace")]);
+    let server = Server::start(&[("RUST_LOG", "debug")]);
     server.get("/sign-in/hidden-in-path?token=hidden-in-query");
     server.signal("TERM");
     let (_, _, err) = server.wait();

@@ -6,6 +6,7 @@ use std::{
     os::unix::net::UnixDatagram,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -35,6 +36,8 @@ fn clean(mut command: Command) -> Command {
 /// A serving process; killed when dropped.
 pub(crate) struct Server {
     child: Child,
+    out: Option<JoinHandle<String>>,
+    err: Option<JoinHandle<String>>,
     manager: UnixDatagram,
     /// What it said on becoming ready.
     pub(crate) greeting: String,
@@ -66,7 +69,7 @@ impl Server {
         let socket = dir.path().join("notify");
         let manager = UnixDatagram::bind(&socket).unwrap();
         manager.set_read_timeout(Some(PATIENCE)).unwrap();
-        let child = command
+        let mut child = command
             .env("NOTIFY_SOCKET", &socket)
             .env("STATE_DIRECTORY", dir.path().join("data"))
             .envs(settings.iter().copied())
@@ -75,6 +78,8 @@ impl Server {
             .spawn()
             .unwrap();
         let mut server = Self {
+            out: collect(child.stdout.take().unwrap()),
+            err: collect(child.stderr.take().unwrap()),
             child,
             manager,
             greeting: String::new(),
@@ -128,11 +133,19 @@ impl Server {
 
     /// Waits for the process to exit; its status, standard output and standard error.
     pub(crate) fn wait(mut self) -> (ExitStatus, String, String) {
-        let (mut out, mut err) = (String::new(), String::new());
-        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        (self.child.wait().unwrap(), out, err)
+        let status = self.child.wait().unwrap();
+        let text = |output: &mut Option<JoinHandle<_>>| output.take().unwrap().join().unwrap();
+        (status, text(&mut self.out), text(&mut self.err))
     }
+}
+
+/// Reads on while the process runs, lest a full pipe stop it.
+fn collect(mut output: impl Read + Send + 'static) -> Option<JoinHandle<String>> {
+    Some(thread::spawn(move || {
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        text
+    }))
 }
 
 impl Drop for Server {
