@@ -72,7 +72,7 @@ pub enum Status {
 
 /// Options and key, by kind of question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Body {
     /// One option is to be chosen; exactly one has credit 1, others may have part of it.
     SingleChoice {
@@ -404,5 +404,7 @@ pub(crate) mod tests {
         let mut json = serde_json::to_value(question(Body::Essay)).unwrap();
         json["keey"] = true.into();
         assert!(serde_json::from_value::<Question>(json).is_err());
+        let body = r#"{"kind": "true_false", "key": true, "keey": false}"#;
+        assert!(serde_json::from_str::<Body>(body).is_err());
     }
 }

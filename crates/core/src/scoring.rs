@@ -7,7 +7,11 @@ use crate::{AcceptedText, Body, Choice, Pair, Question, limits};
 
 /// What a learner answered. Positions count from 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = r#"expected one of {"option": 0}, {"options": [0, 2]}, {"truth": true}, {"text": "…"}, {"number": 4.5}, {"answers": [1, 0]}"#
+)]
 pub enum Response {
     /// To a single choice.
     Option {

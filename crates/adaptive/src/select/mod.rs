@@ -47,8 +47,8 @@ pub struct Selection {
 pub const COOL_DOWN: SignedDuration = SignedDuration::from_mins(10);
 
 impl Engine {
-    /// The next question in a mode; `None` when the request leaves nothing to ask. Never the item
-    /// answered last.
+    /// The next question in a mode; `None` when the request leaves nothing to ask. The item
+    /// answered last comes again only as a review that has fallen due.
     pub fn select(
         &self,
         mode: Mode,

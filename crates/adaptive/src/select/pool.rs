@@ -26,8 +26,16 @@ impl Pool {
     }
 }
 
-/// The items within the request's subject and skills, neither excluded nor answered last.
-pub(super) fn within(engine: &Engine, learner: &Learner, request: &Request<'_>) -> Vec<u32> {
+/// The items that the request leaves, without the one answered last.
+pub(super) fn others(engine: &Engine, learner: &Learner, request: &Request<'_>) -> Vec<u32> {
+    let last = learner.previous.item().and_then(|key| engine.catalog().index_of_key(key));
+    let mut indices = within(engine, request);
+    indices.retain(|&index| Some(index) != last);
+    indices
+}
+
+/// The items within the request's subject and skills that are not excluded, ascending.
+pub(super) fn within(engine: &Engine, request: &Request<'_>) -> Vec<u32> {
     let catalog = engine.catalog();
     let wanted = |skill: &crate::catalog::Skill| {
         request.subject.is_none_or(|subject| skill.id.subject() == subject)
@@ -41,9 +49,7 @@ pub(super) fn within(engine: &Engine, learner: &Learner, request: &Request<'_>) 
         .collect();
     indices.sort_unstable();
     indices.dedup();
-    let mut excluded: Vec<u32> =
-        request.exclude.iter().filter_map(|id| catalog.index_of(id)).collect();
-    excluded.extend(learner.previous.item().and_then(|key| catalog.index_of_key(key)));
+    let excluded: Vec<u32> = request.exclude.iter().filter_map(|id| catalog.index_of(id)).collect();
     indices.retain(|index| !excluded.contains(index));
     indices
 }

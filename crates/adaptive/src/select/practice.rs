@@ -35,7 +35,7 @@ pub(super) fn choose(
     rng: &mut impl Rng,
 ) -> Option<Selection> {
     let due = review::due_within(engine, learner, request, now);
-    let mut items = pool::within(engine, learner, request);
+    let mut items = pool::others(engine, learner, request);
     items.retain(|index| due.iter().all(|d| d.index != *index));
     let candidates = items.len() + due.len();
     let fresh = pool::sort(engine, learner, items, now).best();

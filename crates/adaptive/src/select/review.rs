@@ -27,7 +27,7 @@ pub(super) fn due_within(
     request: &Request<'_>,
     now: Timestamp,
 ) -> Vec<Due> {
-    let items = pool::within(engine, learner, request);
+    let items = pool::within(engine, request);
     let mut due = due(engine.catalog(), learner, now);
     due.retain(|d| items.binary_search(&d.index).is_ok());
     due

@@ -19,7 +19,7 @@ pub(super) fn choose(
     now: Timestamp,
     rng: &mut impl Rng,
 ) -> Option<Selection> {
-    let items = pool::within(engine, learner, request);
+    let items = pool::others(engine, learner, request);
     let candidates = items.len();
     let mut scored: Vec<(u32, Terms)> =
         items.into_iter().map(|index| (index, terms(engine, learner, index, now))).collect();

@@ -144,6 +144,17 @@ fn reviews_fall_due_and_are_interleaved() {
 }
 
 #[test]
+fn the_item_answered_last_is_reviewed_when_it_is_due() {
+    let engine = engine();
+    let (mut learner, mut rng) = (Learner::new(), rng());
+    let only = QuestionId::new("q-0-0").unwrap();
+    engine.observe(&mut learner, &only, &Outcome::new(true, at(0))).unwrap();
+    let later = at(30 * 24 * 60);
+    let review = engine.select(Mode::Review, &learner, &Request::default(), later, &mut rng);
+    assert_eq!(review.unwrap().question, only);
+}
+
+#[test]
 fn a_test_measures_without_repeats() {
     let engine = engine();
     let (mut learner, mut rng) = (Learner::new(), rng());
