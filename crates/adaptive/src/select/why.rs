@@ -87,9 +87,11 @@ impl Why {
     fn difficulty_in_words(&self, skill_is_new: bool) -> String {
         let chance = percent(self.probability);
         let [low, high] = self.target.unwrap_or([0.0, 1.0]);
-        let fit = if self.probability < low {
+        // As the reader sees the numbers: 69.8 % is shown as 70 %, which is within 70 to 85 %.
+        let shown = |p: f64| (100.0 * p).round();
+        let fit = if shown(self.probability) < shown(low) {
             "harder than practice usually aims at"
-        } else if self.probability > high {
+        } else if shown(self.probability) > shown(high) {
             "easier than practice usually aims at"
         } else {
             "hard enough to teach you something, easy enough to succeed"
