@@ -102,7 +102,7 @@ impl App {
     }
 
     /// The session with a question on the table, if there is one to ask. A question that was
-    /// taken out of the bank or given other options meanwhile is replaced.
+    /// taken out of the bank or changed meanwhile is replaced.
     pub(crate) async fn current(
         &self,
         learner: LearnerId,
@@ -178,6 +178,11 @@ impl App {
         }
         let bank = self.bank();
         let pending = expected(&session, submission)?.clone();
+        if !is_answerable(&bank, &pending) {
+            return Err(Problem::conflict(
+                "The question was changed meanwhile and does not count; ask for the next one.",
+            ));
+        }
         let question = find(&bank, &pending.question)?;
         let response = submission.response.clone().in_authors_order(&pending.order);
         let score = question
@@ -300,6 +305,7 @@ impl App {
         }
         let question = find(bank, &selection.question)?;
         session.pending = Some(PendingQuestion {
+            content: question.content_id(),
             order: shuffled_order(&question.body, &mut rng),
             question: selection.question,
             shown_at: now,
@@ -331,21 +337,12 @@ fn changed_too_often() -> Problem {
     Problem::conflict("Other answers of yours came in at the same time; send it again.")
 }
 
-/// Whether the question is still in the bank, and was not rewritten so that what was shown of it
-/// is no longer the whole.
+/// Whether the question is still in the bank just as it was shown.
 fn is_answerable(bank: &Bank, pending: &PendingQuestion) -> bool {
-    let in_catalog = bank.engine.catalog().index_of(&pending.question).is_some();
-    in_catalog
-        && bank.question(&pending.question).is_some_and(|question| {
-            let positions = match &question.body {
-                Body::SingleChoice { options } | Body::MultipleChoice { options } => options.len(),
-                Body::Matching { pairs } => pairs.len(),
-                _ => 0,
-            };
-            let shown = shuffled_order(&question.body, &mut rand::rng()).len();
-            pending.order.len() == shown
-                && pending.order.iter().all(|&position| usize::from(position) < positions)
-        })
+    bank.engine.catalog().index_of(&pending.question).is_some()
+        && bank
+            .question(&pending.question)
+            .is_some_and(|question| question.content_id() == pending.content)
 }
 
 fn expected<'a>(

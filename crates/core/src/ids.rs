@@ -56,10 +56,8 @@ pub enum IdError {
 }
 
 fn is_slug(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|b| {
-            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.')
-        })
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+    text.bytes().any(|b| b.is_ascii_alphanumeric()) && text.bytes().all(allowed)
 }
 
 fn checked(text: &str, limit: usize, valid: impl Fn(&str) -> bool) -> Result<(), IdError> {
@@ -200,7 +198,7 @@ mod tests {
 
     #[test]
     fn question_ids_refuse_what_no_url_should_hold() {
-        for bad in ["", "a b", "a/b", "Ä", "a\0", &"x".repeat(65)] {
+        for bad in ["", ".", "..", "a b", "a/b", "Ä", "a\0", &"x".repeat(65)] {
             assert!(QuestionId::new(bad).is_err(), "{bad}");
         }
         assert!(QuestionId::new("bio-cell-001").is_ok());

@@ -23,6 +23,6 @@ pub const CLASSIFY_TEXT: usize = 10_000;
 /// Most texts to classify in one request.
 pub const CLASSIFY_BATCH: usize = 64;
 /// Largest request body in bytes, but for imports.
-pub const BODY: usize = 256 * 1024;
+pub const BODY: usize = 1024 * 1024;
 /// Largest import in bytes.
 pub const IMPORT: usize = 4 * 1024 * 1024;

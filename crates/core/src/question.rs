@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::{Uuid, uuid};
 
 use crate::{Level, QuestionId, SkillId, limits};
 
@@ -194,6 +195,15 @@ impl Question {
     #[must_use]
     pub fn is_askable(&self) -> bool {
         self.status == Status::Published && self.body != Body::Essay
+    }
+
+    /// A name of what learners are shown and scored by: it changes with stem, mark-up, options and
+    /// key, and with nothing else.
+    #[must_use]
+    pub fn content_id(&self) -> Uuid {
+        const NAMESPACE: Uuid = uuid!("0f9d4a52-5d0c-4b53-8b1f-7c7a2c1f3e60");
+        let shown = serde_json::json!([self.stem, self.format, self.body]);
+        Uuid::new_v5(&NAMESPACE, shown.to_string().as_bytes())
     }
 
     /// Every reason why the question cannot be accepted; empty when it is sound.
@@ -397,6 +407,17 @@ pub(crate) mod tests {
                 "body.options"
             ]
         );
+    }
+
+    #[test]
+    fn the_content_is_what_learners_see_and_are_scored_by() {
+        let options = vec![choice("a", 1.0), choice("b", 0.0)];
+        let first = question(Body::SingleChoice { options: options.clone() });
+        let retold = Question { explanation: "Because.".into(), ..first.clone() };
+        assert_eq!(first.content_id(), retold.content_id());
+        let swapped: Vec<_> = options.into_iter().rev().collect();
+        let swapped = question(Body::SingleChoice { options: swapped });
+        assert_ne!(first.content_id(), swapped.content_id());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{LearnerId, QuestionId, SessionId, SkillId};
 
@@ -24,6 +25,8 @@ pub enum Mode {
 pub struct PendingQuestion {
     /// The question.
     pub question: QuestionId,
+    /// [`Question::content_id`](crate::Question::content_id) of what was shown.
+    pub content: Uuid,
     /// Presented position → position in the author's order, of options or of matching answers.
     pub order: Vec<u8>,
     /// When it was chosen.

@@ -103,7 +103,7 @@ impl Config {
             return Ok(dir.clone());
         }
         if let Some(dirs) = std::env::var_os("STATE_DIRECTORY")
-            && let Some(first) = std::env::split_paths(&dirs).next()
+            && let Some(first) = std::env::split_paths(&dirs).find(|dir| dir.is_absolute())
         {
             return Ok(first);
         }

@@ -1,6 +1,9 @@
 //! QuizMentor: quizzes and learning, every engine in one program.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::Parser;
@@ -29,8 +32,7 @@ fn main() -> ExitCode {
                 .map_err(Into::into)
         }
         Some(Command::Config(ConfigCommand::Print)) => {
-            print!("{}", config::DEFAULTS);
-            Ok(())
+            io::stdout().write_all(config::DEFAULTS.as_bytes()).map_err(Into::into)
         }
         Some(Command::Classify(arguments)) => commands::classify::run(&arguments),
         Some(Command::Eval(command)) => commands::eval::run(&command),
@@ -39,11 +41,23 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has had enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
             ExitCode::from(if error.is::<config::Mistakes>() { USAGE } else { 1 })
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let kind = cause
+            .downcast_ref::<io::Error>()
+            .map(io::Error::kind)
+            .or_else(|| cause.downcast_ref::<serde_json::Error>()?.io_error_kind());
+        kind == Some(io::ErrorKind::BrokenPipe)
+    })
 }
 
 fn serve(flags: &ServeArguments) -> anyhow::Result<()> {

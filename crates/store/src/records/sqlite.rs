@@ -83,8 +83,17 @@ impl Sqlite {
         self.write.close().await;
     }
 
+    /// SQLite ends a transaction by itself when the disk is full. The connection then still counts
+    /// it as open and refuses to begin another, so it is replaced.
     async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>> {
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+        const BEGIN: &str = "BEGIN IMMEDIATE";
+        match self.write.begin_with(BEGIN).await {
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.write.acquire().await?.close().await?;
+                Ok(self.write.begin_with(BEGIN).await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 }
 
@@ -275,6 +284,25 @@ impl Records for Sqlite {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn writing_goes_on_once_a_full_disk_has_room_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let records = Sqlite::open(directory.path().join("full.db")).await.unwrap();
+        let snapshot = |version| SnapshotInfo { version, upto_sequence: 0 };
+        let mut filler = records.begin().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 1").execute(&mut *filler).await.unwrap();
+        let full = sqlx::query("INSERT INTO snapshots VALUES (1, 0, zeroblob(1000000))")
+            .execute(&mut *filler)
+            .await;
+        let error = crate::Error::from(full.unwrap_err());
+        assert!(matches!(error, crate::Error::Full { .. }), "{error:?}");
+        let _ = filler.rollback().await;
+        records.begin().await.unwrap().commit().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 4294967294").execute(&records.write).await.unwrap();
+        records.put_snapshot(snapshot(2), &[7; 100_000]).await.unwrap();
+        assert_eq!(records.snapshots().await.unwrap(), [snapshot(2)]);
+    }
 
     #[tokio::test]
     async fn a_commit_waits_for_the_disk_and_checks_references() {

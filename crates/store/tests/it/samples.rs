@@ -117,6 +117,7 @@ pub(crate) fn session(id: SessionId, learner: LearnerId) -> Session {
 /// A session with every field set.
 pub(crate) fn full_session(id: SessionId, learner: LearnerId) -> Session {
     let pending = PendingQuestion {
+        content: Uuid::from_u128(5),
         question: question_id("kind-1"),
         order: vec![2, 0, 1, 255],
         shown_at: Timestamp::new(1_700_000_000, 123_456_789).unwrap(),
