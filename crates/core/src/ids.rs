@@ -57,7 +57,7 @@ pub enum IdError {
 
 fn is_slug(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
-    text.bytes().any(|b| b.is_ascii_alphanumeric()) && text.bytes().all(allowed)
+    text.bytes().any(|b| b != b'.') && text.bytes().all(allowed)
 }
 
 fn checked(text: &str, limit: usize, valid: impl Fn(&str) -> bool) -> Result<(), IdError> {
