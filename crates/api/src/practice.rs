@@ -178,7 +178,7 @@ impl App {
         }
         let bank = self.bank();
         let pending = expected(&session, submission)?.clone();
-        if !is_answerable(&bank, &pending) {
+        if !is_unchanged(&bank, &pending) {
             return Err(Problem::conflict(
                 "The question was changed meanwhile and does not count; ask for the next one.",
             ));
@@ -337,12 +337,15 @@ fn changed_too_often() -> Problem {
     Problem::conflict("Other answers of yours came in at the same time; send it again.")
 }
 
-/// Whether the question is still in the bank just as it was shown.
+/// Whether the question can still be asked just as it was shown.
 fn is_answerable(bank: &Bank, pending: &PendingQuestion) -> bool {
-    bank.engine.catalog().index_of(&pending.question).is_some()
-        && bank
-            .question(&pending.question)
-            .is_some_and(|question| question.content_id() == pending.content)
+    bank.engine.catalog().index_of(&pending.question).is_some() && is_unchanged(bank, pending)
+}
+
+/// Whether the question reads as it was shown; one archived meanwhile may still be answered.
+fn is_unchanged(bank: &Bank, pending: &PendingQuestion) -> bool {
+    bank.question(&pending.question)
+        .is_some_and(|question| question.content_id() == pending.content)
 }
 
 fn expected<'a>(
