@@ -20,7 +20,7 @@
 //! Time and memory are linear in the file, which may hold `limits::IMPORT` bytes; questions are
 //! held to the limits of [`Question::defects`](quizmentor_core::Question::defects).
 //!
-//! What GIFT cannot carry, and [`print`] therefore changes: white space around a text (dropped),
+//! What GIFT cannot carry, and [`print()`] therefore changes: white space around a text (dropped),
 //! carriage returns (line breaks), control characters in tags and in the names of subject and skill
 //! (spaces), `->` in a matching prompt (`→`), backslashes at a tag's end (dropped), free tags that
 //! look like one of the four above (read back as such).
