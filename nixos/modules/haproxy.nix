@@ -118,7 +118,6 @@ in
       enable = true;
       config = ''
           log /dev/log local0 info
-          maxconn 20000
           stats socket /run/haproxy/admin.sock mode 600 level admin
           # After a reload the old process ends by then, whatever its connections do.
           hard-stop-after 20s
@@ -163,7 +162,11 @@ in
     };
 
     systemd.services.haproxy = {
+      # It binds addresses of the private network.
+      wants = [ "network-online.target" ];
+      after = [ "network-online.target" ];
       reloadTriggers = [ config.environment.etc."haproxy.cfg".source ];
+      # From this HAProxy reckons how many connections it may hold.
       serviceConfig.LimitNOFILE = 65536;
     };
   };

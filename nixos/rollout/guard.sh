@@ -24,7 +24,7 @@ fail() {
 }
 
 setting() { jq --raw-output ".$1" "${2-$settings}"; }
-pending() { [[ -e $state/previous ]]; }
+pending() { [[ -s $state/previous ]]; }
 
 # The system in a directory whose link may be a chain.
 system_of() { readlink --canonicalize-existing "$1"; }
@@ -35,14 +35,15 @@ arm() {
     local new=$1 previous
     [[ $2 == switch || $2 == test ]] || return 0
     [[ ! -e $state/reverting ]] || return 0
-    previous=$(system_of /run/current-system)
-    [[ $new != "$previous" ]] || return 0
+    previous=$(cat "$state/previous" 2>/dev/null || system_of /run/current-system)
+    if [[ $new == "$previous" ]]; then
+        ! pending || keep 'the operator goes back'
+        return
+    fi
     mkdir --parents "$state"
     # After two switches without a confirmation the way leads back to what was last confirmed.
-    if ! pending; then
-        ln --symbolic --force --no-dereference "$previous" "$root"
-        echo "$previous" >"$state/previous"
-    fi
+    ln --symbolic --force --no-dereference "$previous" "$root"
+    echo "$previous" >"$state/previous"
     rm --force "$state/confirmed"
     echo "$new" >"$state/new"
     cp --no-preserve=mode "$new$settings" "$state/settings.json"

@@ -62,6 +62,15 @@ haproxy() {
     echo "$answer"
 }
 
+# At boot the front door may still be on its way.
+await_front_door() {
+    local deadline=$((SECONDS + 15))
+    until [[ -S $admin && -S $smoke ]]; do
+        ((SECONDS < deadline)) || fail 'the front door is not there'
+        sleep 0.2
+    done
+}
+
 # Writes the map with the instances' new backends, for the next start and for the running front
 # door, which takes it over as one.
 move() {
@@ -132,7 +141,7 @@ smoke_test() {
 
 # Requests that the front door has under way at a slot.
 in_flight() {
-    haproxy 'show stat' | awk --field-separator=, -v slot="$1" '$1 == slot && $2 == "BACKEND" { print $5 }'
+    haproxy 'show stat' | awk -F, -v slot="$1" '$1 == slot && $2 == "BACKEND" { print $5 }'
 }
 
 # After a reload of its settings the front door's old process lives on for its last connections,
@@ -268,6 +277,7 @@ case ${1-} in
     install --directory "$slots"
     touch "$map"
     resume
+    await_front_door
     roll_out
     ;;
 status) status ;;
