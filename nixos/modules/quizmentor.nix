@@ -62,6 +62,15 @@ let
       log = section {
         filter = setting types.str "What is logged: a level, or levels by module.";
       };
+      records = section {
+        url = setting types.str "PostgreSQL database of everything durable; SQLite without it.";
+      };
+      cache = section {
+        url = setting types.str "Redis server of what may be lost; the process itself without it.";
+      };
+      vectors = section {
+        url = setting types.str "Qdrant server that searches by meaning; the process itself without it.";
+      };
     };
   };
 
