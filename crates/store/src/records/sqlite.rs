@@ -8,6 +8,7 @@ mod analyses;
 mod answers;
 mod encoding;
 mod outbox;
+mod prerequisites;
 mod questions;
 mod sessions;
 mod snapshots;
@@ -25,8 +26,8 @@ use sqlx::{
 };
 
 use super::{
-    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Put, QuestionFilter,
-    Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
+    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Prerequisites, Put,
+    QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
 };
 use crate::Result;
 
@@ -171,6 +172,14 @@ impl Records for Sqlite {
         analyses::page(&self.read, model, after, limit).await
     }
 
+    async fn prerequisites(&self) -> Result<Prerequisites> {
+        prerequisites::get(&self.read).await
+    }
+
+    async fn put_prerequisites(&self, next: &Prerequisites) -> Result<()> {
+        prerequisites::put(&self.write, next).await
+    }
+
     async fn create_learner(&self, id: LearnerId, at: Timestamp) -> Result<()> {
         accounts::create_learner(&self.write, id, at).await
     }
@@ -266,6 +275,10 @@ impl Records for Sqlite {
 
     async fn latest_snapshot(&self) -> Result<Option<Snapshot>> {
         snapshots::latest(&self.read).await
+    }
+
+    async fn latest_snapshot_info(&self) -> Result<Option<SnapshotInfo>> {
+        snapshots::latest_info(&self.read).await
     }
 
     async fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {

@@ -4,6 +4,7 @@ mod accounts;
 mod analyses;
 mod answers;
 mod model;
+mod prerequisites;
 mod questions;
 mod sessions;
 mod snapshots;

@@ -66,8 +66,8 @@ fn check(commit: &AnswerCommit) -> Result<()> {
 async fn insert(connection: &mut SqliteConnection, answer: &Answer) -> Result<u64> {
     let inserted = sqlx::query(
         "INSERT INTO answers (id, learner, session, question, skill, response, credit, correct,
-                              elapsed_ms, at, predicted, propensity, policy, snapshot)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              elapsed_ms, at, predicted, propensity, policy, snapshot, context)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(answer.id.0.as_bytes().as_slice())
     .bind(answer.learner.0.as_bytes().as_slice())
@@ -83,6 +83,7 @@ async fn insert(connection: &mut SqliteConnection, answer: &Answer) -> Result<u6
     .bind(answer.propensity)
     .bind(&answer.policy)
     .bind(to_int("snapshot", answer.snapshot)?)
+    .bind(to_json("context", &answer.context)?)
     .execute(connection)
     .await
     .map_err(|e| refused(e, "answer id", "question"))?;
@@ -106,6 +107,7 @@ struct Row {
     propensity: f64,
     policy: String,
     snapshot: i64,
+    context: String,
 }
 
 impl Row {
@@ -126,6 +128,7 @@ impl Row {
             propensity: self.propensity,
             policy: self.policy,
             snapshot: from_int("snapshot of an answer", self.snapshot)?,
+            context: from_json("context of an answer", &self.context)?,
         };
         Ok(StoredAnswer { sequence: from_int("sequence", self.sequence)?, answer })
     }
