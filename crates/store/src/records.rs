@@ -10,6 +10,8 @@ mod postgres;
 mod rows;
 mod sqlite;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use quizmentor_core::{
     AnswerId, LearnerId, Level, Question, QuestionId, Response, Role, Session, SessionId, SkillId,
@@ -90,6 +92,9 @@ pub struct Answer {
     pub policy: String,
     /// Version of the adaptive model that was used.
     pub snapshot: u64,
+    /// What the adaptive engine knew of the question and of its choice when it was asked, so that
+    /// states can be learned anew although questions have changed since.
+    pub context: serde_json::Value,
 }
 
 /// Longest name of a policy in bytes.
@@ -186,6 +191,15 @@ pub struct Analysis {
     pub embedding: Vec<f32>,
 }
 
+/// Which skills are to be mastered before which others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prerequisites {
+    /// 0 before the first change; grows by one with each.
+    pub version: u64,
+    /// Skills with their direct prerequisites.
+    pub of: BTreeMap<SkillId, BTreeSet<SkillId>>,
+}
+
 /// A snapshot of the adaptive model, without its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotInfo {
@@ -259,6 +273,15 @@ pub trait Records: Send + Sync {
         after: Option<&QuestionId>,
         limit: usize,
     ) -> Result<Vec<Analysis>>;
+
+    /// The prerequisites of all skills; none, at version 0, before the first change.
+    async fn prerequisites(&self) -> Result<Prerequisites>;
+
+    /// Replaces the prerequisites of all skills by their next version.
+    ///
+    /// # Errors
+    /// `Conflict` unless its version is one above the stored one.
+    async fn put_prerequisites(&self, next: &Prerequisites) -> Result<()>;
 
     /// Adds a learner.
     ///
@@ -356,6 +379,9 @@ pub trait Records: Send + Sync {
 
     /// The snapshot with the greatest version.
     async fn latest_snapshot(&self) -> Result<Option<Snapshot>>;
+
+    /// The snapshot with the greatest version, without its bytes.
+    async fn latest_snapshot_info(&self) -> Result<Option<SnapshotInfo>>;
 
     /// All snapshots, the greatest version first.
     async fn snapshots(&self) -> Result<Vec<SnapshotInfo>>;

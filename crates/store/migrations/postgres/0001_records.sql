@@ -30,6 +30,14 @@ CREATE TABLE analyses (
     embedding bytea NOT NULL
 );
 
+-- At most one row.
+CREATE TABLE prerequisites (
+    only_row boolean PRIMARY KEY CHECK (only_row),
+    version bigint NOT NULL,
+    -- JSON: {skill: [prerequisite, ...]}
+    prerequisites text NOT NULL
+);
+
 CREATE TABLE learners (
     id uuid PRIMARY KEY,
     created_at bigint NOT NULL
@@ -101,6 +109,8 @@ CREATE TABLE answers (
     propensity double precision NOT NULL,
     policy text NOT NULL,
     snapshot bigint NOT NULL,
+    -- What the adaptive engine knew when the question was asked, JSON.
+    context text NOT NULL,
     PRIMARY KEY (sequence, at)
 ) PARTITION BY RANGE (at);
 
@@ -202,7 +212,7 @@ CREATE FUNCTION commit_answers(
     ids uuid[], learners uuid[], sessions uuid[], questions text[], skills text[],
     responses text[], credits double precision[], corrects boolean[], elapsed bigint[],
     moments bigint[], predictions double precision[], propensities double precision[],
-    policies text[], snapshots bigint[],
+    policies text[], snapshots bigint[], contexts text[],
     session_starts bigint[], session_versions bigint[], session_values text[],
     state_versions bigint[], states bytea[],
     event_kinds text[], event_payloads text[], event_moments bigint[]
@@ -217,12 +227,12 @@ BEGIN
     FOR c IN
         SELECT * FROM unnest(
             ids, learners, sessions, questions, skills, responses, credits, corrects, elapsed,
-            moments, predictions, propensities, policies, snapshots, session_starts,
+            moments, predictions, propensities, policies, snapshots, contexts, session_starts,
             session_versions, session_values, state_versions, states, event_kinds,
             event_payloads, event_moments
         ) AS given (
             id, learner, session, question, skill, response, credit, correct, elapsed_ms,
-            at, predicted, propensity, policy, snapshot, session_start,
+            at, predicted, propensity, policy, snapshot, context, session_start,
             session_version, session_value, state_version, state, event_kind,
             event_payload, event_at
         )
@@ -268,7 +278,7 @@ BEGIN
         INSERT INTO answers VALUES (
             stored_sequence, c.id, c.learner, c.session, c.question, c.skill, c.response,
             c.credit, c.correct, c.elapsed_ms, c.at, c.predicted, c.propensity, c.policy,
-            c.snapshot);
+            c.snapshot, c.context);
         INSERT INTO outbox
             VALUES (nextval('outbox_sequence'), c.event_kind, c.event_payload, c.event_at);
         RETURN NEXT;

@@ -8,6 +8,7 @@ mod analyses;
 mod answers;
 mod outbox;
 mod pool;
+mod prerequisites;
 mod questions;
 mod sessions;
 mod snapshots;
@@ -23,8 +24,8 @@ use tokio::time::timeout;
 
 use self::pool::{Pool, is_lost};
 use super::{
-    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Put, QuestionFilter,
-    Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
+    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Prerequisites, Put,
+    QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
     encoding::{error_at, migration_error},
     group::Group,
     rows::{CommitRow, QuestionRow, SessionRow},
@@ -228,6 +229,14 @@ impl Records for Postgres {
         read!(self, connection => analyses::page(connection, model, after, limit))
     }
 
+    async fn prerequisites(&self) -> Result<Prerequisites> {
+        read!(self, connection => prerequisites::get(connection))
+    }
+
+    async fn put_prerequisites(&self, next: &Prerequisites) -> Result<()> {
+        write!(self, connection => prerequisites::put(connection, next))
+    }
+
     async fn create_learner(&self, id: LearnerId, at: Timestamp) -> Result<()> {
         write!(self, connection => accounts::create_learner(connection, id, at))
     }
@@ -319,6 +328,10 @@ impl Records for Postgres {
 
     async fn latest_snapshot(&self) -> Result<Option<Snapshot>> {
         read!(self, connection => snapshots::latest(connection))
+    }
+
+    async fn latest_snapshot_info(&self) -> Result<Option<SnapshotInfo>> {
+        read!(self, connection => snapshots::latest_info(connection))
     }
 
     async fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {

@@ -76,6 +76,7 @@ pub(super) struct CommitRow {
     pub propensity: f64,
     pub policy: String,
     pub snapshot: i64,
+    pub context: String,
     pub session: SessionRow,
     pub state_version: i64,
     pub state: Vec<u8>,
@@ -102,6 +103,7 @@ impl CommitRow {
             propensity: answer.propensity,
             policy: answer.policy.clone(),
             snapshot: to_int("snapshot", answer.snapshot)?,
+            context: to_json("context", &answer.context)?,
             session: SessionRow::new(session)?,
             state_version: to_int("version of the learner's state", state.version)?,
             state: state.bytes.clone(),
@@ -164,6 +166,7 @@ pub(super) struct AnswerRow {
     propensity: f64,
     policy: String,
     snapshot: i64,
+    context: String,
 }
 
 impl AnswerRow {
@@ -184,6 +187,7 @@ impl AnswerRow {
             propensity: self.propensity,
             policy: self.policy,
             snapshot: from_int("snapshot of an answer", self.snapshot)?,
+            context: from_json("context of an answer", &self.context)?,
         };
         Ok(StoredAnswer { sequence: from_int("sequence", self.sequence)?, answer })
     }

@@ -7,6 +7,7 @@ mod accounts;
 mod analyses;
 mod answers;
 mod outbox;
+mod prerequisites;
 mod questions;
 mod sessions;
 mod snapshots;
@@ -24,8 +25,8 @@ use sqlx::{
 };
 
 use super::{
-    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Put, QuestionFilter,
-    Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
+    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Prerequisites, Put,
+    QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
     encoding::{error_at, migration_error},
     group::Group,
     rows::{CommitRow, QuestionRow, SessionRow},
@@ -173,6 +174,14 @@ impl Records for Sqlite {
         analyses::page(&self.read, model, after, limit).await
     }
 
+    async fn prerequisites(&self) -> Result<Prerequisites> {
+        prerequisites::get(&self.read).await
+    }
+
+    async fn put_prerequisites(&self, next: &Prerequisites) -> Result<()> {
+        prerequisites::put(&self.write, next).await
+    }
+
     async fn create_learner(&self, id: LearnerId, at: Timestamp) -> Result<()> {
         accounts::create_learner(&self.write, id, at).await
     }
@@ -269,6 +278,10 @@ impl Records for Sqlite {
 
     async fn latest_snapshot(&self) -> Result<Option<Snapshot>> {
         snapshots::latest(&self.read).await
+    }
+
+    async fn latest_snapshot_info(&self) -> Result<Option<SnapshotInfo>> {
+        snapshots::latest_info(&self.read).await
     }
 
     async fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {

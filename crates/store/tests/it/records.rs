@@ -6,6 +6,7 @@ mod analyses;
 mod answers;
 mod model;
 mod postgres;
+mod prerequisites;
 mod questions;
 mod sessions;
 mod snapshots;

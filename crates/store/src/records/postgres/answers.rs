@@ -107,7 +107,7 @@ async fn commit(
     }
     let results = sqlx::query_as(
         "SELECT * FROM commit_answers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-                                      $15, $16, $17, $18, $19, $20, $21, $22)",
+                                      $15, $16, $17, $18, $19, $20, $21, $22, $23)",
     )
     .bind(column!(row => row.id))
     .bind(column!(row => row.learner))
@@ -123,6 +123,7 @@ async fn commit(
     .bind(column!(row => row.propensity))
     .bind(column!(row => row.policy.as_str()))
     .bind(column!(row => row.snapshot))
+    .bind(column!(row => row.context.as_str()))
     .bind(column!(row => row.session.started_at))
     .bind(column!(row => row.session.version))
     .bind(column!(row => row.session.json.as_str()))

@@ -63,6 +63,15 @@ pub(super) async fn latest(connection: &mut PgConnection) -> Result<Option<Snaps
         .transpose()
 }
 
+pub(super) async fn latest_info(connection: &mut PgConnection) -> Result<Option<SnapshotInfo>> {
+    let row: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT version, upto_sequence FROM snapshots ORDER BY version DESC LIMIT 1",
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|(version, upto)| snapshot_info(version, upto)).transpose()
+}
+
 pub(super) async fn list(connection: &mut PgConnection) -> Result<Vec<SnapshotInfo>> {
     let rows: Vec<(i64, i64)> =
         sqlx::query_as("SELECT version, upto_sequence FROM snapshots ORDER BY version DESC")

@@ -79,8 +79,8 @@ pub(super) async fn known(
 async fn insert(connection: &mut SqliteConnection, row: &CommitRow) -> Result<u64> {
     let inserted = sqlx::query(
         "INSERT INTO answers (id, learner, session, question, skill, response, credit, correct,
-                              elapsed_ms, at, predicted, propensity, policy, snapshot)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              elapsed_ms, at, predicted, propensity, policy, snapshot, context)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(row.id)
     .bind(row.learner)
@@ -96,6 +96,7 @@ async fn insert(connection: &mut SqliteConnection, row: &CommitRow) -> Result<u6
     .bind(row.propensity)
     .bind(&row.policy)
     .bind(row.snapshot)
+    .bind(&row.context)
     .execute(connection)
     .await
     .map_err(|e| refused(e, "answer id", "question"))?;

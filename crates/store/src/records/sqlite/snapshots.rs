@@ -79,6 +79,15 @@ pub(super) async fn latest(pool: &SqlitePool) -> Result<Option<Snapshot>> {
         .transpose()
 }
 
+pub(super) async fn latest_info(pool: &SqlitePool) -> Result<Option<SnapshotInfo>> {
+    let row: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT version, upto_sequence FROM snapshots ORDER BY version DESC LIMIT 1",
+    )
+    .fetch_optional(pool)
+    .await?;
+    row.map(|(version, upto)| snapshot_info(version, upto)).transpose()
+}
+
 pub(super) async fn list(pool: &SqlitePool) -> Result<Vec<SnapshotInfo>> {
     let rows: Vec<(i64, i64)> =
         sqlx::query_as("SELECT version, upto_sequence FROM snapshots ORDER BY version DESC")
