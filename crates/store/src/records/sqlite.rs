@@ -77,12 +77,6 @@ impl Sqlite {
         Ok(Self { read: write.clone(), write })
     }
 
-    /// Closes all connections; what is under way ends first. Later calls fail.
-    pub async fn close(&self) {
-        self.read.close().await;
-        self.write.close().await;
-    }
-
     /// SQLite ends a transaction by itself when the disk is full. The connection then still counts
     /// it as open and refuses to begin another, so it is replaced.
     async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>> {
@@ -118,6 +112,11 @@ impl Records for Sqlite {
     async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&self.read).await?;
         Ok(())
+    }
+
+    async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
     }
 
     async fn put_questions(&self, questions: &[Question]) -> Result<Put> {
