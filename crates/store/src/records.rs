@@ -229,6 +229,9 @@ pub trait Records: Send + Sync {
     /// Whether the store answers.
     async fn ping(&self) -> Result<()>;
 
+    /// Closes all connections; what is under way ends first. Later calls fail.
+    async fn close(&self);
+
     /// Stores `questions` by id, all or none; where an id repeats, the last one stays. A question
     /// equal to the stored one is left alone; every other gets the next revision.
     ///

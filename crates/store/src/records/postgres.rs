@@ -162,12 +162,6 @@ impl Postgres {
         let _ = connection.close().await;
         Ok(())
     }
-
-    /// Closes all connections; what is under way ends first. Later calls fail.
-    pub async fn close(&self) {
-        self.answers.close().await;
-        self.pool.close().await;
-    }
 }
 
 fn migrations() -> Migrator {
@@ -184,6 +178,11 @@ impl Records for Postgres {
             sqlx::query("SELECT 1").execute(connection).await?;
             Ok(())
         })
+    }
+
+    async fn close(&self) {
+        self.answers.close().await;
+        self.pool.close().await;
     }
 
     async fn put_questions(&self, questions: &[Question]) -> Result<Put> {

@@ -85,13 +85,6 @@ impl Sqlite {
         let writer = answers::Writer(write.clone());
         Self { answers: Arc::new(Group::new([writer], 2 * PATIENCE)), write, read }
     }
-
-    /// Closes all connections; what is under way ends first. Later calls fail.
-    pub async fn close(&self) {
-        self.answers.close().await;
-        self.read.close().await;
-        self.write.close().await;
-    }
 }
 
 /// SQLite ends a transaction by itself when the disk is full. The connection then still counts it as
@@ -121,6 +114,12 @@ impl Records for Sqlite {
     async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&self.read).await?;
         Ok(())
+    }
+
+    async fn close(&self) {
+        self.answers.close().await;
+        self.read.close().await;
+        self.write.close().await;
     }
 
     async fn put_questions(&self, questions: &[Question]) -> Result<Put> {
