@@ -57,5 +57,8 @@
         "AF_INET6"
       ];
     };
+
+    # Compiles code as it runs.
+    justInTime.MemoryDenyWriteExecute = false;
   };
 }
