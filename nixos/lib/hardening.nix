@@ -11,6 +11,7 @@
     MemoryDenyWriteExecute = true;
     NoNewPrivileges = true;
     PrivateDevices = true;
+    PrivateMounts = true;
     PrivateTmp = true;
     PrivateUsers = true;
     ProcSubset = "pid";
@@ -38,6 +39,31 @@
   };
 
   relax = {
+    # Must be the machine's own root, with no more than these capabilities.
+    root = capabilities: {
+      CapabilityBoundingSet = if capabilities == [ ] then "" else capabilities;
+      PrivateUsers = false;
+    };
+
+    # Looks at the processes of others.
+    seesProcesses = {
+      ProcSubset = "all";
+      ProtectProc = "default";
+    };
+
+    # Binds ports below 1024.
+    lowPorts = {
+      AmbientCapabilities = [ "CAP_NET_BIND_SERVICE" ];
+      CapabilityBoundingSet = [ "CAP_NET_BIND_SERVICE" ];
+      PrivateUsers = false;
+    };
+
+    # Sets its own limits, of open files for one.
+    resources.SystemCallFilter = [
+      "@system-service"
+      "~@privileged"
+    ];
+
     # Speaks to the machine itself and to its fleet's network, and to nobody else.
     fleetNetwork = addresses: {
       IPAddressAllow = [ "localhost" ] ++ addresses;

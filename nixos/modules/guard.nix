@@ -9,6 +9,7 @@
 let
   inherit (lib) mkOption types;
   cfg = config.services.quizmentor.guard;
+  hardening = import ../lib/hardening.nix;
 
   guard = pkgs.writeShellApplication {
     name = "quizmentor-guard";
@@ -21,7 +22,6 @@ let
       pkgs.findutils
       pkgs.gnused
       pkgs.jq
-      pkgs.util-linux
     ];
     text = builtins.readFile ../rollout/guard.sh;
   };
@@ -86,13 +86,23 @@ in
       ${lib.getExe guard} arm "$1" "$2"
     '';
 
-    # A trial that a restart of the machine interrupted goes on.
+    # A trial that a restart of the machine interrupted goes on. This unit only has systemd start
+    # the watch, as a transient unit of its own; that one has no sandbox, for it may have to switch
+    # the whole machine to another system.
     systemd.services.quizmentor-guard = {
-      description = "Watch over an unconfirmed system, resumed";
+      description = "Resume the watch over an unconfirmed system";
       wantedBy = [ "multi-user.target" ];
       unitConfig.ConditionPathExists = "/var/lib/quizmentor-guard/previous";
       restartIfChanged = false;
-      serviceConfig.ExecStart = "${lib.getExe guard} watch";
+      serviceConfig = {
+        Type = "oneshot";
+        ExecStart = "${lib.getExe guard} resume";
+      }
+      // hardening.base
+      // hardening.relax.root [ ]
+      // {
+        PrivateNetwork = true;
+      };
     };
   };
 }

@@ -13,6 +13,7 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.quizmentor;
   door = cfg.frontDoor;
+  hardening = import ../lib/hardening.nix;
 
   roles = [
     "adaptive"
@@ -166,8 +167,18 @@ in
       wants = [ "network-online.target" ];
       after = [ "network-online.target" ];
       reloadTriggers = [ config.environment.etc."haproxy.cfg".source ];
-      # From this HAProxy reckons how many connections it may hold.
-      serviceConfig.LimitNOFILE = 65536;
+      serviceConfig = lib.mapAttrs (_: lib.mkForce) (
+        hardening.base
+        // hardening.relax.internet
+        // hardening.relax.lowPorts
+        // hardening.relax.resources
+        // {
+          # From this HAProxy reckons how many connections it may hold.
+          LimitNOFILE = 65536;
+          MemoryMax = "512M";
+          TasksMax = 64;
+        }
+      );
     };
   };
 }

@@ -8,6 +8,7 @@
 }:
 let
   cfg = config.services.quizmentor;
+  hardening = import ../lib/hardening.nix;
 
   rollout = pkgs.writeShellApplication {
     name = "quizmentor-rollout";
@@ -67,22 +68,18 @@ in
         ExecStart = lib.getExe rollout;
         StateDirectory = "quizmentor-rollout";
         StateDirectoryMode = "0755";
-        UMask = "0022";
         TimeoutStartSec = "4min";
-        # It starts and stops units and reads secrets' files to see whether they have changed, so
-        # it is root; it speaks to the front door's private sockets and writes two directories.
-        CapabilityBoundingSet = "CAP_DAC_OVERRIDE";
-        NoNewPrivileges = true;
-        PrivateDevices = true;
+      }
+      // hardening.base
+      # It starts and stops units and reads secrets' files to see whether they have changed, so it
+      # is root; it speaks to the front door's private sockets, counts its processes, and writes
+      # two directories.
+      // hardening.relax.root [ "CAP_DAC_OVERRIDE" ]
+      // hardening.relax.seesProcesses
+      // {
         PrivateNetwork = true;
-        PrivateTmp = true;
-        ProtectHome = true;
-        ProtectKernelModules = true;
-        ProtectKernelTunables = true;
-        ProtectSystem = "strict";
         ReadWritePaths = [ "/nix/var/nix/gcroots" ];
-        RestrictAddressFamilies = [ "AF_UNIX" ];
-        SystemCallArchitectures = "native";
+        UMask = "0022";
       };
     };
   };

@@ -3,7 +3,8 @@
 # operator confirms: a machine that locked its operators out helps itself.
 #
 #   quizmentor-guard arm NEW-SYSTEM ACTION   before a switch, by its pre-switch check
-#   quizmentor-guard watch                   by its unit: waits for the verdict and carries it out
+#   quizmentor-guard resume                  at boot: goes on with a trial that was cut off
+#   quizmentor-guard watch                   waits for the verdict and carries it out
 #   quizmentor-guard status                  tells what is awaited; exit status 1 if something is
 #   quizmentor-guard confirm                 keeps the new system, once it is healthy
 #   quizmentor-guard disarm                  keeps the new system, healthy or not
@@ -29,8 +30,18 @@ pending() { [[ -s $state/previous ]]; }
 # The system in a directory whose link may be a chain.
 system_of() { readlink --canonicalize-existing "$1"; }
 
+# The watch is a unit that no system's configuration knows, so no switch ends it.
+start_watch() {
+    systemd-run --quiet --collect --unit=quizmentor-guard-watch \
+        --description='Watch over an unconfirmed system' "$0" watch
+}
+
+resume() {
+    ! pending || systemctl --quiet is-active quizmentor-guard-watch.service || start_watch
+}
+
 # arm NEW ACTION: remembers the present system and begins to watch; from here on doing nothing
-# leads back. The watch is a unit of its own that no switch knows, so none can end it.
+# leads back.
 arm() {
     local new=$1 previous
     [[ $2 == switch || $2 == test ]] || return 0
@@ -47,9 +58,8 @@ arm() {
     rm --force "$state/confirmed"
     echo "$new" >"$state/new"
     cp --no-preserve=mode "$new$settings" "$state/settings.json"
-    systemctl stop quizmentor-guard-watch.service quizmentor-guard.service 2>/dev/null || true
-    systemd-run --quiet --collect --unit=quizmentor-guard-watch \
-        --description='Watch over an unconfirmed system' "$0" watch
+    systemctl stop quizmentor-guard-watch.service 2>/dev/null || true
+    start_watch
     say "$new is on trial; without confirmation the machine goes back to $(<"$state/previous")"
 }
 
@@ -74,8 +84,6 @@ keep() {
 # confirmation is missing. After a restart of the machine all times begin anew.
 watch() {
     local window patience confirmation failures=0 unhealthy=
-    exec 9>/run/quizmentor-guard.lock
-    flock --nonblock 9 || return 0
     if [[ -e $state/reverting ]]; then
         revert 'the way back was cut off'
         return
@@ -131,7 +139,6 @@ set_profile() {
 # Goes back: profile, boot entry, running system. A switch that still runs is waited for.
 revert() {
     local previous attempt
-    exec 9>&-
     previous=$(<"$state/previous")
     say "going back to $previous: $1" >&2
     touch "$state/reverting"
@@ -171,6 +178,7 @@ confirm() {
 
 case ${1-} in
 arm) arm "$2" "$3" ;;
+resume) resume ;;
 watch) watch ;;
 status) status ;;
 confirm)

@@ -20,6 +20,7 @@ STORE_PATH = re.compile(r"/nix/store/([0-9a-z]{32}-)?([\w.+-]+)")
 # Ids of the users that evaluation declares, as the units name them.
 USERS = {"quizmentor": 990, "haproxy": 991, "redis-quizmentor": 992, "postgres": 993}
 TOKEN_KEY = "a-key-of-the-test-and-of-no-one-else-0123456789"
+SECRETS = {"token-key": TOKEN_KEY}
 SHELL = "#!/bin/bash\nset -euo pipefail\nexport PATH=/usr/sbin:/usr/bin\n"
 
 
@@ -48,12 +49,23 @@ class Appliance:
         self.machine, self.golden = machine, golden
         for name, number in USERS.items():
             machine.add_user(name, number)
-        machine.write("/etc/sealed/token-key", TOKEN_KEY, 0o400)
-        machine.write("/etc/tmpfiles.d/secrets.conf", "C /run/secrets/token-key 0400 root root - /etc/sealed/token-key\n")
+        for credential, path in self.credentials().items():
+            self.seal(credential, SECRETS[credential])
+            copy = f"d {Path(path).parent} 0751 root root -\nC {path} 0400 root root - /etc/sealed/{credential}\n"
+            machine.write(f"/etc/tmpfiles.d/secret-{credential}.conf", copy)
         for directory in ("boot", "nix/var/nix/profiles", "nix/var/nix/gcroots"):
             (machine.root / directory).mkdir(parents=True)
         # The binary looks for its models beside its own folder.
         machine.binds = {str(BINARY): "/opt/bin/quizmentor", str(REPOSITORY / "models"): "/opt/share/quizmentor/models"}
+
+    def credentials(self) -> dict[str, str]:
+        """The files that the units take credentials from, by the credential's name."""
+        units = "\n".join(path.read_text() for path in (self.golden / "units").glob("quizmentor-*.service"))
+        return dict(re.findall(r"^LoadCredential=([^:\n]+):(.+)$", units, re.MULTILINE))
+
+    def seal(self, credential: str, secret: str) -> None:
+        """Puts a secret where each boot finds it, as encrypted files would hold it."""
+        self.machine.write(f"/etc/sealed/{credential}", secret, 0o400)
 
     def evaluated(self, number: int) -> System:
         """The host as it was evaluated, as a generation."""

@@ -76,7 +76,8 @@ class Fleet:
         deadline = time.monotonic() + seconds
         while (answer := self.get(host, path))[0] != 200:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{host}: {path} still answers {answer} after {seconds} s")
+                troubles = self.machines[host].status("systemctl --failed --no-legend; journalctl --no-pager --boot --lines=40 --unit='quizmentor*'")[1]
+                raise TimeoutError(f"{host}: {path} still answers {answer} after {seconds} s\n{troubles}")
             time.sleep(0.2)
 
     def close(self) -> None:

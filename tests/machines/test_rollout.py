@@ -93,8 +93,8 @@ class Rollout(FleetTest):
 
     def test_a_new_secret_is_rolled_out(self) -> None:
         before = self.slots()
-        self.machine.write("/etc/sealed/token-key", "another-key-of-the-test-and-of-no-one-else-9876543210", 0o400)
-        self.machine.run("cat /etc/sealed/token-key >/run/secrets/token-key; systemctl restart quizmentor-rollout.service")
+        self.appliance.seal("token-key", "another-key-of-the-test-and-of-no-one-else-9876543210")
+        self.machine.run(f"cat /etc/sealed/token-key >{self.appliance.credentials()['token-key']}; systemctl restart quizmentor-rollout.service")
         after = self.slots()
         self.assertTrue(all(after[instance] != before[instance] for instance in before))
 

@@ -79,7 +79,10 @@ impl App {
             ended_at: None,
             answered: 0,
             correct: 0,
+            test: None,
             asked: Vec::new(),
+            outcomes: Vec::new(),
+            flow: serde_json::Value::Null,
             pending: None,
             version: 1,
         };
@@ -217,6 +220,7 @@ impl App {
             propensity: pending.propensity,
             policy: policy_of(&pending),
             snapshot: bank.engine.model().version(),
+            context: serde_json::Value::Null,
         };
         session.answered += 1;
         session.correct += u32::from(score.correct);
@@ -312,6 +316,8 @@ impl App {
             why: serde_json::to_value(&selection.why).map_err(|error| Problem::internal(&error))?,
             propensity: selection.propensity,
             predicted: selection.probability,
+            pilot: false,
+            chances: serde_json::Value::Null,
         });
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The whole of QuizMentor in one process, over the embedded stores.
+//! The whole of QuizMentor in one process: stores, engines, routes and background work.
 
 use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
@@ -11,13 +11,13 @@ use quizmentor_bloom::Engine;
 use quizmentor_core::{Clock, Role, SystemClock};
 use quizmentor_store::{
     cache,
-    records::{Records, Sqlite},
+    records::{Postgres, PostgresOptions, Records, Sqlite},
     vectors,
 };
 use tokio::{task::JoinHandle, time};
 
 use crate::{
-    config::Role as ServerRole,
+    config::{self, Config, Role as ServerRole},
     logging,
     serve::{Application, Start},
 };
@@ -53,20 +53,20 @@ starter!(
 );
 
 /// Stores, engines, routes and background work.
-pub(crate) struct Embedded {
+pub(crate) struct Installation {
     app: Arc<App>,
-    records: Sqlite,
+    records: Arc<dyn Records>,
     parts: Vec<Part>,
     background: Vec<JoinHandle<()>>,
     welcome: Vec<String>,
 }
 
 /// Opens the stores, loads the models, fills an empty bank.
-pub(crate) async fn open(start: Start) -> anyhow::Result<Embedded> {
+pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
     let model = start.models_dir.join(BLOOM_MODEL);
     let engine = tokio::task::spawn_blocking(move || Engine::load(&model));
-    let records = open_records(&start.data_dir).await?;
-    let imported = import_starter(&records, STARTER).await.context("starter questions")?;
+    let records = open_records(&start.config, &start.data_dir).await?;
+    let imported = import_starter(records.as_ref(), STARTER).await.context("starter questions")?;
     let engine = Arc::new(
         engine
             .await?
@@ -77,7 +77,7 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Embedded> {
     let entries = NonZeroUsize::new(CACHE_ENTRIES).context("a cache without room")?;
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let app = App::open(Components {
-        records: Arc::new(records.clone()),
+        records: Arc::clone(&records),
         cache: Arc::new(cache::Memory::new(Arc::clone(&clock), entries)),
         vectors: Arc::new(vectors::Memory::new(dimensions, VECTORS)),
         compute: Compute::new(engine, workers),
@@ -87,18 +87,29 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Embedded> {
     })
     .await?;
     let roles = &start.config.server.roles;
-    Ok(Embedded {
+    Ok(Installation {
         background: background(&app, roles),
         parts: parts(roles),
-        welcome: welcome(&records, clock.as_ref(), imported, &start.base_url).await?,
+        welcome: welcome(records.as_ref(), clock.as_ref(), imported, &start.base_url).await?,
         app,
         records,
     })
 }
 
-/// The records in the data directory.
-pub(crate) async fn open_records(data_dir: &Path) -> anyhow::Result<Sqlite> {
-    Ok(Sqlite::open(data_dir.join(DATABASE)).await?)
+/// The records: on the server that is set, else in the data directory.
+pub(crate) async fn open_records(
+    config: &Config,
+    data_dir: &Path,
+) -> anyhow::Result<Arc<dyn Records>> {
+    let config::Records { url, password_file } = &config.records;
+    let Some(url) = url else {
+        return Ok(Arc::new(Sqlite::open(data_dir.join(DATABASE)).await?));
+    };
+    let mut options = PostgresOptions::new(url.as_str())?;
+    if let Some(password) = config::shared_secret(password_file.as_deref(), "records-password")? {
+        options = options.password(password.text()?);
+    }
+    Ok(Arc::new(Postgres::open(&options).await?))
 }
 
 /// A one-time link to sign in, and the minutes that it lasts.
@@ -155,7 +166,7 @@ fn background(app: &Arc<App>, roles: &[ServerRole]) -> Vec<JoinHandle<()>> {
     tasks
 }
 
-impl Application for Embedded {
+impl Application for Installation {
     fn router(&self) -> Router {
         quizmentor_api::router(Arc::clone(&self.app), &self.parts)
     }

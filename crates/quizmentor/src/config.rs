@@ -13,9 +13,11 @@ use tracing_subscriber::EnvFilter;
 
 mod secret;
 mod source;
+mod stores;
 
-pub(crate) use secret::{Secret, token_key};
+pub(crate) use secret::{Secret, shared_secret, token_key};
 pub(crate) use source::{Mistakes, load};
+pub(crate) use stores::{Cache, Records, Vectors};
 
 /// The default settings with their explanations, as a file to start from.
 pub(crate) const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -28,6 +30,9 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) auth: Auth,
+    pub(crate) records: Records,
+    pub(crate) cache: Cache,
+    pub(crate) vectors: Vectors,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -225,13 +225,13 @@ async fn reload(
     filter.set(&config.log.filter)?;
     let before = current.swap(Arc::new(config.clone()));
     let fixed = |config: &Config| {
-        let Config { server, limits, auth, .. } = config.clone();
+        let Config { server, limits, auth, records, cache, vectors, .. } = config.clone();
         let server = config::Server {
             request_timeout: Duration::ZERO,
             drain_timeout: Duration::ZERO,
             ..server
         };
-        (server, limits.connections, auth)
+        (server, limits.connections, auth, records, cache, vectors)
     };
     if fixed(&before) != fixed(&config) {
         tracing::warn!("some of the changed settings take effect after a restart only");
