@@ -62,7 +62,7 @@ let
               "vectors"
             ]
           );
-          description = "What the node does; nixos/modules/roles.nix says what each role turns on.";
+          description = "What the node does: the modules in nixos/modules look for their role.";
         };
         publicAddress = mkOption {
           type = types.nullOr types.str;

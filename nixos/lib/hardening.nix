@@ -83,5 +83,8 @@
         "AF_INET6"
       ];
     };
+
+    # Compiles code as it runs.
+    justInTime.MemoryDenyWriteExecute = false;
   };
 }

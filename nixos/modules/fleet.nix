@@ -32,7 +32,7 @@ in
     addressOf = mkOption {
       type = types.functionTo types.str;
       readOnly = true;
-      description = "Private address of the first node with the named role; 127.0.0.1 if it is this one.";
+      description = "Private address of the first node with the named role, or of this one if it has it.";
     };
   };
 
@@ -44,7 +44,7 @@ in
       addressOf =
         role:
         if cfg.hasRole role then
-          "127.0.0.1"
+          cfg.self.privateAddress
         else
           (lib.head (
             lib.attrValues (cfg.nodesWith role)

@@ -138,6 +138,7 @@ let
         };
       };
       config = {
+        inherit (cfg) credentials;
         slotPorts = {
           blue = config.port + 1;
           green = config.port + 2;
@@ -226,6 +227,11 @@ in
       type = settingsType;
       default = { };
       description = "Settings of all instances on this machine, rendered to TOML.";
+    };
+    credentials = mkOption {
+      type = types.attrsOf types.str;
+      default = { };
+      description = "Secrets of all instances on this machine.";
     };
     instances = mkOption {
       type = types.attrsOf (types.submodule instanceModule);

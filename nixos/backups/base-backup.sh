@@ -1,0 +1,2 @@
+quizmentor-records backup
+done_at base-backup

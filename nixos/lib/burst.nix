@@ -1,0 +1,250 @@
+# The Kubernetes objects of the burst capacity, as attribute sets: the same binary as pods that
+# come when processors are busy or requests queue, and go again.
+{
+  lib,
+  image,
+  settings,
+  nodePort,
+}:
+let
+  name = "quizmentor";
+  namespace = "quizmentor";
+  labels."app.kubernetes.io/name" = name;
+  metadata = {
+    inherit name namespace labels;
+  };
+  probe = path: {
+    httpGet = {
+      inherit path;
+      port = "http";
+    };
+    timeoutSeconds = 2;
+  };
+  credentials = [
+    "cache-password"
+    "records-password"
+    "token-key"
+    "vectors-api-key"
+  ];
+in
+{
+  namespace = {
+    apiVersion = "v1";
+    kind = "Namespace";
+    metadata = {
+      name = namespace;
+      labels = labels // {
+        "pod-security.kubernetes.io/enforce" = "restricted";
+      };
+    };
+  };
+
+  settings = {
+    apiVersion = "v1";
+    kind = "ConfigMap";
+    inherit metadata;
+    data."quizmentor.toml" = settings;
+  };
+
+  service = {
+    apiVersion = "v1";
+    kind = "Service";
+    inherit metadata;
+    spec = {
+      type = "NodePort";
+      # Only pods of the node that was asked: HAProxy does the spreading, and sees who is there.
+      externalTrafficPolicy = "Local";
+      selector = labels;
+      ports = [
+        {
+          name = "http";
+          port = 80;
+          targetPort = "http";
+          inherit nodePort;
+        }
+      ];
+    };
+  };
+
+  deployment = {
+    apiVersion = "apps/v1";
+    kind = "Deployment";
+    inherit metadata;
+    spec = {
+      selector.matchLabels = labels;
+      strategy = {
+        type = "RollingUpdate";
+        rollingUpdate = {
+          maxUnavailable = 0;
+          maxSurge = 1;
+        };
+      };
+      template = {
+        metadata = {
+          inherit labels;
+          # Other settings are other pods.
+          annotations."quizmentor/settings" = builtins.hashString "sha256" settings;
+        };
+        spec = {
+          automountServiceAccountToken = false;
+          enableServiceLinks = false;
+          terminationGracePeriodSeconds = 40;
+          securityContext = {
+            runAsNonRoot = true;
+            runAsUser = 65532;
+            runAsGroup = 65532;
+            fsGroup = 65532;
+            seccompProfile.type = "RuntimeDefault";
+          };
+          topologySpreadConstraints = [
+            {
+              maxSkew = 1;
+              topologyKey = "kubernetes.io/hostname";
+              whenUnsatisfiable = "ScheduleAnyway";
+              labelSelector.matchLabels = labels;
+            }
+          ];
+          containers = [
+            {
+              inherit name image;
+              imagePullPolicy = "Never";
+              args = [
+                "serve"
+                "--config"
+                "/etc/quizmentor/quizmentor.toml"
+              ];
+              env = [
+                {
+                  name = "CREDENTIALS_DIRECTORY";
+                  value = "/run/credentials";
+                }
+                {
+                  name = "STATE_DIRECTORY";
+                  value = "/tmp/state";
+                }
+              ];
+              ports = [
+                {
+                  name = "http";
+                  containerPort = 8080;
+                }
+              ];
+              startupProbe = probe "/readyz" // {
+                periodSeconds = 1;
+                failureThreshold = 60;
+              };
+              readinessProbe = probe "/readyz" // {
+                periodSeconds = 2;
+              };
+              livenessProbe = probe "/livez" // {
+                periodSeconds = 10;
+              };
+              lifecycle.preStop.sleep.seconds = 5;
+              resources = {
+                requests = {
+                  cpu = "500m";
+                  memory = "256Mi";
+                };
+                limits.memory = "384Mi";
+              };
+              securityContext = {
+                allowPrivilegeEscalation = false;
+                readOnlyRootFilesystem = true;
+                capabilities.drop = [ "ALL" ];
+              };
+              volumeMounts = [
+                {
+                  name = "settings";
+                  mountPath = "/etc/quizmentor";
+                  readOnly = true;
+                }
+                {
+                  name = "credentials";
+                  mountPath = "/run/credentials";
+                  readOnly = true;
+                }
+                {
+                  name = "scratch";
+                  mountPath = "/tmp";
+                }
+              ];
+            }
+          ];
+          volumes = [
+            {
+              name = "settings";
+              configMap = { inherit name; };
+            }
+            {
+              name = "credentials";
+              secret = {
+                secretName = name;
+                defaultMode = 288; # 0440
+                items = map (key: {
+                  inherit key;
+                  path = key;
+                }) credentials;
+              };
+            }
+            {
+              name = "scratch";
+              emptyDir.sizeLimit = "64Mi";
+            }
+          ];
+        };
+      };
+    };
+  };
+
+  disruption = {
+    apiVersion = "policy/v1";
+    kind = "PodDisruptionBudget";
+    inherit metadata;
+    spec = {
+      maxUnavailable = 1;
+      selector.matchLabels = labels;
+    };
+  };
+
+  autoscaler = {
+    apiVersion = "autoscaling/v2";
+    kind = "HorizontalPodAutoscaler";
+    inherit metadata;
+    spec = {
+      scaleTargetRef = {
+        apiVersion = "apps/v1";
+        kind = "Deployment";
+        inherit name;
+      };
+      minReplicas = 1;
+      maxReplicas = 4;
+      metrics = [
+        {
+          type = "Resource";
+          resource = {
+            name = "cpu";
+            target = {
+              type = "Utilization";
+              averageUtilization = 70;
+            };
+          };
+        }
+        # Requests that wait at the front doors, a number that the Prometheus adapter serves.
+        {
+          type = "External";
+          external = {
+            metric.name = "quizmentor_queue_depth";
+            target = {
+              type = "AverageValue";
+              averageValue = "20";
+            };
+          };
+        }
+      ];
+      behavior = {
+        scaleUp.stabilizationWindowSeconds = 0;
+        scaleDown.stabilizationWindowSeconds = 300;
+      };
+    };
+  };
+}
