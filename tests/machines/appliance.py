@@ -3,6 +3,7 @@ to this repository's binary and scripts and to the programs of the machine's /us
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -18,6 +19,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ROLLOUT = REPOSITORY / "nixos/rollout"
 BINARY = Path(os.environ.get("QUIZMENTOR_BIN", REPOSITORY / "target/debug/quizmentor"))
 STORE_PATH = re.compile(r"/nix/store/([0-9a-z]{32}-)?([\w.+-]+)")
+# What of a host runs here; its databases come from Debian (servers.py).
+OWN_UNITS = re.compile(r"haproxy\.service|quizmentor\.slice|quizmentor-(rollout|guard)\.service|quizmentor-\w+-(blue|green)\.(service|socket)")
+OWN_FILES = ("haproxy.cfg", "quizmentor/instances.json", "quizmentor/guard.json")
 # Ids of the users that evaluation declares, as the units name them.
 USERS = {"quizmentor": 990, "haproxy": 991, "redis": 992, "postgres": 993}
 TOKEN_KEY = "a-key-of-the-test-and-of-no-one-else-0123456789"
@@ -53,13 +57,15 @@ class Appliance:
 
     def __init__(self, machine: Machine, golden: Path) -> None:
         self.machine, self.golden = machine, golden
+        self._generations = itertools.count(2)
         for name, number in USERS.items():
             machine.add_user(name, number)
+        machine.write("/etc/tmpfiles.d/rollout.conf", "d /var/lib/quizmentor-rollout\nf /var/lib/quizmentor-rollout/slots.map\n")
         for credential, path in self.credentials().items():
             self.seal(credential, SECRETS[credential])
             copy = f"d {Path(path).parent} 0751 root root -\nC {path} 0400 root root - /etc/sealed/{credential}\n"
             machine.write(f"/etc/tmpfiles.d/secret-{credential}.conf", copy)
-        servers.install(machine, self.settings(), SECRETS)
+        servers.install(machine, SECRETS)
         for directory in ("boot", "nix/var/nix/profiles", "nix/var/nix/gcroots"):
             (machine.root / directory).mkdir(parents=True)
         # The binary looks for its models beside its own folder.
@@ -68,14 +74,28 @@ class Appliance:
     def credentials(self) -> dict[str, str]:
         """The files that the units take credentials from, by the credential's name."""
         units = "\n".join(path.read_text() for path in (self.golden / "units").glob("quizmentor-*.service"))
-        return dict(re.findall(r"^LoadCredential=([^:\n]+):(.+)$", units, re.MULTILINE))
-
-    def settings(self) -> str:
-        return "\n".join(path.read_text() for path in sorted((self.golden / "quizmentor").glob("*.toml")))
+        found = dict(re.findall(r"^LoadCredential=([^:\n]+):(.+)$", units, re.MULTILINE))
+        return {credential: path for credential, path in found.items() if credential in SECRETS}
 
     def seal(self, credential: str, secret: str) -> None:
         """Puts a secret where each boot finds it, as encrypted files would hold it."""
         self.machine.write(f"/etc/sealed/{credential}", secret, 0o400)
+
+    @property
+    def first(self) -> str:
+        """The system that the machine was booted with."""
+        return f"/nix/store/nixos-system-{self.machine.name}-1"
+
+    def changed(self, settings: str = "", program: str | None = None, **guard: int) -> System:
+        """The next generation: releases with a line added to their settings, or with another
+        program, and the guard's times."""
+        system = self.evaluated(next(self._generations))
+        for name, release in system.releases.items():
+            text = f"{release.settings}# generation {system.number}\n{settings}"
+            system.releases[name] = Release(text, program)
+        limits = json.loads(system.etc["quizmentor/guard.json"])
+        system.etc["quizmentor/guard.json"] = json.dumps(limits | guard)
+        return system
 
     def evaluated(self, number: int) -> System:
         """The host as it was evaluated, as a generation."""
@@ -85,11 +105,15 @@ class Appliance:
             return {str(path.relative_to(base)): path.read_text() for path in sorted(base.rglob("*")) if path.is_file()}
 
         releases = {name.removesuffix(".toml"): Release(text) for name, text in texts("quizmentor").items()}
-        return System(number, texts("units"), texts("etc"), releases)
+        units = {name: text for name, text in texts("units").items() if OWN_UNITS.fullmatch(name)}
+        etc = {name: text for name, text in texts("etc").items() if name in OWN_FILES}
+        return System(number, units, etc, releases)
 
     def install(self, system: System) -> str:
         """Puts the system into the machine's store, as a build or a copy would, and gives its path."""
         path = f"/nix/store/nixos-system-{self.machine.name}-{system.number}"
+        if (self.machine.root / path.lstrip("/")).exists():
+            return path
         instances = json.loads(system.etc["quizmentor/instances.json"])
         for name, release in system.releases.items():
             instances[name]["release"] = self._install_release(f"{name}-{system.number}", release)
@@ -170,10 +194,32 @@ class Appliance:
                 self.machine.link(f"/etc/systemd/system/multi-user.target.wants/{unit.name}", f"../{unit.name}")
         self.machine.write("/etc/tmpfiles.d/current-system.conf", f"L+ /run/current-system - - - - {path}\n")
 
-    def switch(self, number: int, path: str) -> tuple[int, str]:
-        """What `nixos-rebuild switch` does once the system is built or copied."""
-        self.set_profile(number, path)
-        return self.machine.status(f"{path}/bin/switch-to-configuration switch 2>&1")
+    def switch(self, system: System) -> tuple[int, str]:
+        """What `nixos-rebuild switch` does, given a build: exit status and output."""
+        path = self.install(system)
+        self.set_profile(system.number, path)
+        return self.machine.status(f"{path}/bin/switch-to-configuration switch")
+
+    def roll_back(self) -> tuple[int, str]:
+        """What `nixos-rebuild switch --rollback` does, to the first generation."""
+        self.set_profile(1, self.first)
+        return self.machine.status(f"{self.first}/bin/switch-to-configuration switch")
+
+    def guard(self, command: str) -> tuple[int, str]:
+        return self.machine.status(f"/nix/store/quizmentor-guard/bin/quizmentor-guard {command}")
+
+    def reboot_after_power_loss(self) -> None:
+        self.machine.lose_power()
+        self.prepare_boot()
+        self.machine.boot()
+
+    def slots(self) -> dict[str, str]:
+        """The slot that serves each instance, such as `adaptive-blue`."""
+        lines = self.machine.run("cat /var/lib/quizmentor-rollout/slots.map").splitlines()
+        return {instance: slot for instance, slot in (line.split() for line in lines)}
+
+    def pid(self, slot: str) -> str:
+        return self.machine.property(f"quizmentor-{slot}.service", "MainPID")
 
 
 ACTIVATE = """#!/bin/bash
@@ -183,5 +229,4 @@ for file in $(cd SYSTEM/etc && find . -type f); do
     ln --symbolic --force --no-dereference "SYSTEM/etc/$file" "/etc/$file"
 done
 ln --symbolic --force --no-dereference SYSTEM /run/current-system
-systemd-tmpfiles --create /etc/tmpfiles.d/quizmentor.conf
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from machine import Machine
@@ -58,20 +57,35 @@ WantedBy=multi-user.target
 """
 
 
-def install(machine: Machine, settings: str, secrets: dict[str, str]) -> None:
-    """Puts the servers on the machine that the fleet's settings place there."""
-    if _is_here(machine, settings, "postgres"):
+# Tells the front doors that the primary is here.
+ROLE = """[Unit]
+Description=Tells that this is the primary
+After=postgresql.service
+BindsTo=postgresql.service
+
+[Service]
+ExecStart=/usr/bin/socat TCP-LISTEN:5433,fork,reuseaddr EXEC:/etc/records/answer
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def install(machine: Machine, secrets: dict[str, str]) -> None:
+    """Puts the servers on the machine that they have in the production fleet."""
+    if machine.name == "worker-2":
         bin_directory = str(max(Path("/usr/lib/postgresql").glob("*/bin")))
-        machine.write("/etc/systemd/system/postgresql.service", RECORDS.format(bin=bin_directory))
         machine.write("/etc/records/prepare", PREPARE.format(bin=bin_directory), 0o755)
         machine.write("/etc/records/grant", GRANT.format(bin=bin_directory, password=secrets["records-password"]), 0o755)
-        machine.link("/etc/systemd/system/multi-user.target.wants/postgresql.service", "../postgresql.service")
-    if _is_here(machine, settings, "redis"):
+        _enable(machine, "postgresql", RECORDS.format(bin=bin_directory))
+        machine.write("/etc/records/answer", "#!/bin/sh\nprintf 'HTTP/1.0 200 OK\\r\\n\\r\\n'\n", 0o755)
+        _enable(machine, "records-role", ROLE)
+    if machine.name == "worker-1":
         conf = f"bind 127.0.0.1 {machine.address}\nsupervised systemd\nsave \"\"\ndir /tmp\nrequirepass {secrets['cache-password']}\n"
         machine.write("/etc/cache/redis.conf", conf)
-        machine.write("/etc/systemd/system/redis-quizmentor.service", CACHE)
-        machine.link("/etc/systemd/system/multi-user.target.wants/redis-quizmentor.service", "../redis-quizmentor.service")
+        _enable(machine, "redis-quizmentor", CACHE)
 
 
-def _is_here(machine: Machine, settings: str, scheme: str) -> bool:
-    return re.search(rf"{scheme}://(\w+@)?(127\.0\.0\.1|{re.escape(machine.address)})[:/]", settings) is not None
+def _enable(machine: Machine, name: str, unit: str) -> None:
+    machine.write(f"/etc/systemd/system/{name}.service", unit)
+    machine.link(f"/etc/systemd/system/multi-user.target.wants/{name}.service", f"../{name}.service")

@@ -10,8 +10,6 @@ from fleet import ENGINES, FleetTest
 
 
 class Units(FleetTest):
-    hosts = (ENGINES,)
-
     def slots(self) -> list[str]:
         """Names of the slots that serve, such as `learning-blue`."""
         return [line.split()[1] for line in self.machine.run("cat /var/lib/quizmentor-rollout/slots.map").splitlines()]
