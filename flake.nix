@@ -78,6 +78,11 @@
         default = pkgs.quizmentor.server;
       };
 
+      # Per fleet and host: the names of the secrets it needs, for secrets/generate.
+      secrets = lib.mapAttrs (
+        _: lib.mapAttrs (_: host: lib.attrNames host.config.quizmentor.secrets)
+      ) fleets;
+
       # What is compared with tests/golden, and read by tests/nix/eval.
       golden = lib.mapAttrs (_: host: import ./tests/nix/golden.nix { inherit lib host; }) fleets.production;
 

@@ -46,7 +46,7 @@ in
   options.quizmentor.cluster = {
     podMemory = mkOption {
       type = types.ints.unsigned;
-      default = if agent then 512 else 0;
+      default = if agent then 384 else 0;
       description = "Memory in MiB that pods of this node may take.";
     };
     settings = mkOption {
@@ -134,7 +134,7 @@ in
       };
 
       systemd.services.k3s.serviceConfig = {
-        MemoryMax = if server then "1536M" else "512M";
+        MemoryMax = if server then "1536M" else "384M";
         # Shims of containers must not hold up a shutdown.
         TimeoutStopSec = "45s";
       };
@@ -192,7 +192,7 @@ in
           ProtectKernelTunables = true;
           ProtectKernelModules = true;
           SystemCallArchitectures = "native";
-          MemoryMax = "256M";
+          MemoryMax = "96M";
         };
       };
 

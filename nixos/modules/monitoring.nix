@@ -57,7 +57,7 @@ in
         wants = [ "network-online.target" ];
         after = [ "network-online.target" ];
         serviceConfig = {
-          MemoryMax = "96M";
+          MemoryMax = "64M";
           PrivateUsers = lib.mkDefault true;
         };
       };
@@ -77,7 +77,7 @@ in
         address = "127.0.0.1";
       };
       systemd.services.alloy.serviceConfig = fill fleetOnly // {
-        MemoryMax = "256M";
+        MemoryMax = "192M";
       };
 
       services.haproxy.config = lib.mkIf (fleet.hasRole "balancer") (
@@ -128,7 +128,7 @@ in
         configuration = import ../monitoring/loki.nix { address = self.privateAddress; };
       };
       systemd.services.loki.serviceConfig = fill (removeAttrs fleetOnly [ "PrivateUsers" ]) // {
-        MemoryMax = "512M";
+        MemoryMax = "384M";
         ReadWritePaths = [ "/var/lib/loki" ];
         StateDirectory = "loki";
       };

@@ -88,7 +88,7 @@ in
   options.quizmentor.records = {
     memory = mkOption {
       type = types.ints.positive;
-      default = if primary then 1536 else 768;
+      default = if primary then 1280 else 512;
       description = "Memory in MiB that the server may take.";
     };
     archive = mkOption {
@@ -224,6 +224,10 @@ in
           TimeoutStartSec = lib.mkForce (if standby then "1h" else "10min");
         };
       };
+
+      systemd.services.postgresql-setup.serviceConfig = lib.mapAttrs (_: lib.mkDefault) (
+        hardening.base // { PrivateUsers = false; }
+      );
 
       # Passwords of the roles, from the secrets, and the slots of the standbys.
       systemd.services.quizmentor-records-roles = {
