@@ -148,12 +148,23 @@ in
       readOnly = true;
       description = "Memory limits in MiB of all units, slices and reservations.";
     };
+    ownUnits = mkOption {
+      type = types.listOf types.str;
+      readOnly = true;
+      description = "Units that are not the operating system's own.";
+    };
     unhardened = reasons "Units without a full sandbox, each with the reason.";
     unlimited = reasons "Units without a memory limit, each with the reason.";
   };
 
   config = {
     quizmentor.memory.claims = claims;
+    quizmentor.ownUnits = lib.concatMap (name: lib.filter (unit: config.systemd.units ? ${unit}) [
+      "${name}.service"
+      "${name}.socket"
+      "${name}.timer"
+      "${lib.removeSuffix "@" name}.socket"
+    ]) (lib.attrNames services) ++ map (name: "${name}.slice") (lib.attrNames limitedSlices ++ [ "quizmentor" ]);
     assertions = [
       {
         assertion = claimed <= available;
