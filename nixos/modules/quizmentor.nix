@@ -143,11 +143,11 @@ let
           blue = config.port + 1;
           green = config.port + 2;
         };
-        finalSettings = withoutNulls (
-          lib.recursiveUpdate (lib.recursiveUpdate cfg.settings config.settings) {
-            server = { inherit (config) roles; };
-          }
-        );
+        finalSettings = lib.foldl' lib.recursiveUpdate { } [
+          (withoutNulls cfg.settings)
+          (withoutNulls config.settings)
+          { server = { inherit (config) roles; }; }
+        ];
         release = mkRelease name config;
       };
     };

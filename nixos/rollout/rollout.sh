@@ -24,6 +24,8 @@ smoke_patience=5
 # Seconds that requests may take to leave an old slot before it is told to stop; it then has its
 # own drain time-out.
 drain_patience=25
+# Seconds that the first start of all may take.
+first_patience=120
 
 say() { echo "rollout: $*"; }
 fail() {
@@ -49,11 +51,10 @@ fingerprint() {
     { echo "$release" && cat /dev/null "${credentials[@]}"; } | sha256sum | cut --delimiter=' ' --fields=1
 }
 
-# Whether the slot runs what the configuration names for the instance.
+# Whether the slot has what the configuration names for the instance. It may not be up yet, as when
+# the whole fleet starts and its database comes last; then systemd tries on.
 is_current() {
-    local instance=$1 slot=$2
-    systemctl --quiet is-active "quizmentor-$slot.service" &&
-        [[ $(cat "$state/$slot.fingerprint" 2>/dev/null) == "$(fingerprint "$instance")" ]]
+    [[ $(cat "$state/$2.fingerprint" 2>/dev/null) == "$(fingerprint "$1")" ]]
 }
 
 haproxy() {
@@ -206,6 +207,14 @@ abandon() {
     stop "${new[@]}"
 }
 
+# Where nothing serves yet, there is time to wait for what the new slots need.
+start() {
+    until systemctl start "$@"; do
+        ((${#old[@]} == 0 && SECONDS < first_patience)) || return 1
+        sleep 1
+    done
+}
+
 # Starts the new slots; with the old ones still serving, tries them.
 prepare() {
     local instance starting=()
@@ -217,7 +226,7 @@ prepare() {
         read -ra starting <<<"${starting[*]-} $(units "$instance")"
     done
     say "starting ${new[*]}"
-    systemctl start "${starting[@]}" || fail 'a new slot does not start'
+    start "${starting[@]}" || fail 'a new slot does not start'
     for instance in "${changed[@]}"; do
         smoke_test "$instance" "$instance-$(idle "$instance")"
     done

@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import servers
 from machine import Machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -18,9 +19,14 @@ ROLLOUT = REPOSITORY / "nixos/rollout"
 BINARY = Path(os.environ.get("QUIZMENTOR_BIN", REPOSITORY / "target/debug/quizmentor"))
 STORE_PATH = re.compile(r"/nix/store/([0-9a-z]{32}-)?([\w.+-]+)")
 # Ids of the users that evaluation declares, as the units name them.
-USERS = {"quizmentor": 990, "haproxy": 991, "redis-quizmentor": 992, "postgres": 993}
+USERS = {"quizmentor": 990, "haproxy": 991, "redis": 992, "postgres": 993}
 TOKEN_KEY = "a-key-of-the-test-and-of-no-one-else-0123456789"
-SECRETS = {"token-key": TOKEN_KEY}
+SECRETS = {
+    "token-key": TOKEN_KEY,
+    "records-password": "the-password-of-the-records",
+    "cache-password": "the-password-of-the-cache",
+    "vectors-api-key": "the-key-of-the-vectors",
+}
 SHELL = "#!/bin/bash\nset -euo pipefail\nexport PATH=/usr/sbin:/usr/bin\n"
 
 
@@ -53,6 +59,7 @@ class Appliance:
             self.seal(credential, SECRETS[credential])
             copy = f"d {Path(path).parent} 0751 root root -\nC {path} 0400 root root - /etc/sealed/{credential}\n"
             machine.write(f"/etc/tmpfiles.d/secret-{credential}.conf", copy)
+        servers.install(machine, self.settings(), SECRETS)
         for directory in ("boot", "nix/var/nix/profiles", "nix/var/nix/gcroots"):
             (machine.root / directory).mkdir(parents=True)
         # The binary looks for its models beside its own folder.
@@ -62,6 +69,9 @@ class Appliance:
         """The files that the units take credentials from, by the credential's name."""
         units = "\n".join(path.read_text() for path in (self.golden / "units").glob("quizmentor-*.service"))
         return dict(re.findall(r"^LoadCredential=([^:\n]+):(.+)$", units, re.MULTILINE))
+
+    def settings(self) -> str:
+        return "\n".join(path.read_text() for path in sorted((self.golden / "quizmentor").glob("*.toml")))
 
     def seal(self, credential: str, secret: str) -> None:
         """Puts a secret where each boot finds it, as encrypted files would hold it."""
