@@ -19,9 +19,9 @@ let
   hardening = import ../lib/hardening.nix;
   inherit (fleet.fleet.network) range;
 
-  volume = lib.findFirst (
-    volume: volume.node == fleet.node
-  ) null (lib.attrValues fleet.fleet.volumes);
+  volume = lib.findFirst (volume: volume.node == fleet.node) null (
+    lib.attrValues fleet.fleet.volumes
+  );
   metrics = "/var/lib/quizmentor-metrics";
   has = lib.any fleet.hasRole;
   keeps = has [
@@ -190,9 +190,7 @@ in
         serviceConfig = {
           Type = "oneshot";
           RemainAfterExit = true;
-          ExecStart = map (
-            line: "${pkgs.coreutils}/bin/install --directory ${line}"
-          ) (
+          ExecStart = map (line: "${pkgs.coreutils}/bin/install --directory ${line}") (
             [
               "--mode=0755 ${cfg.directory}"
               "--mode=0755 ${metrics}"
@@ -232,7 +230,9 @@ in
       sliceConfig.MemoryMax = "512M";
     };
     systemd.tmpfiles.rules = [ "d ${metrics} 0775 root ${config.users.groups.quizmentor.name} -" ];
-    users.users.postgres = lib.mkIf config.services.postgresql.enable { extraGroups = [ "quizmentor" ]; };
+    users.users.postgres = lib.mkIf config.services.postgresql.enable {
+      extraGroups = [ "quizmentor" ];
+    };
 
     services.restic.backups.offsite = {
       initialize = true;

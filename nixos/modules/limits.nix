@@ -103,15 +103,12 @@ let
     "ProtectSystem"
     "RestrictAddressFamilies"
   ];
-  missing =
-    service: lib.filter (setting: !service.serviceConfig ? ${setting}) sandbox;
+  missing = service: lib.filter (setting: !service.serviceConfig ? ${setting}) sandbox;
   unhardened = lib.filterAttrs (
     name: service: missing service != [ ] && !cfg.unhardened ? ${name}
   ) services;
 
-  stateful = lib.filterAttrs (
-    _: service: service.serviceConfig ? StateDirectory
-  ) services;
+  stateful = lib.filterAttrs (_: service: service.serviceConfig ? StateDirectory) services;
   unnamed = lib.subtractLists (lib.attrNames cfg.state) (lib.attrNames stateful);
   makesBackups = unit: config.systemd.services ? ${unit} && config.systemd.timers ? ${unit};
   unkept = lib.filterAttrs (
@@ -124,8 +121,13 @@ let
   publicInterfaces = lib.filterAttrs (
     interface: rules:
     interface != cfg.fleet.network.interface
-    && (rules.allowedTCPPorts ++ rules.allowedUDPPorts ++ rules.allowedTCPPortRanges ++ rules.allowedUDPPortRanges)
-      != [ ]
+    &&
+      (
+        rules.allowedTCPPorts
+        ++ rules.allowedUDPPorts
+        ++ rules.allowedTCPPortRanges
+        ++ rules.allowedUDPPortRanges
+      ) != [ ]
   ) firewall.interfaces;
 
   reasons =
@@ -159,12 +161,17 @@ in
 
   config = {
     quizmentor.memory.claims = claims;
-    quizmentor.ownUnits = lib.concatMap (name: lib.filter (unit: config.systemd.units ? ${unit}) [
-      "${name}.service"
-      "${name}.socket"
-      "${name}.timer"
-      "${lib.removeSuffix "@" name}.socket"
-    ]) (lib.attrNames services) ++ map (name: "${name}.slice") (lib.attrNames limitedSlices ++ [ "quizmentor" ]);
+    quizmentor.ownUnits =
+      lib.concatMap (
+        name:
+        lib.filter (unit: config.systemd.units ? ${unit}) [
+          "${name}.service"
+          "${name}.socket"
+          "${name}.timer"
+          "${lib.removeSuffix "@" name}.socket"
+        ]
+      ) (lib.attrNames services)
+      ++ map (name: "${name}.slice") (lib.attrNames limitedSlices ++ [ "quizmentor" ]);
     assertions = [
       {
         assertion = claimed <= available;
@@ -199,7 +206,8 @@ in
       {
         assertion =
           firewall.enable
-          && firewall.allowedUDPPorts ++ firewall.allowedTCPPortRanges ++ firewall.allowedUDPPortRanges == [ ];
+          &&
+            firewall.allowedUDPPorts ++ firewall.allowedTCPPortRanges ++ firewall.allowedUDPPortRanges == [ ];
         message = "${cfg.node}: the firewall is off, or opens UDP ports or port ranges to the world";
       }
     ];

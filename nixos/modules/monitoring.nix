@@ -36,6 +36,9 @@ let
   instances = lib.concatMap (member: lib.optional (!lib.hasSuffix "-pods" member.name) member) (
     config.services.quizmentor.frontDoor.members
   );
+  lokiSettings = (pkgs.formats.json { }).generate "loki-settings.json" (
+    import ../monitoring/loki.nix { address = self.privateAddress; }
+  );
   dashboards = import ../monitoring/dashboards.nix { inherit lib; };
 in
 {
@@ -125,7 +128,10 @@ in
       quizmentor.state.loki.expendable = "logs of the last month; the journals of the nodes hold them too";
       services.loki = {
         enable = true;
-        configuration = import ../monitoring/loki.nix { address = self.privateAddress; };
+        configFile = pkgs.runCommand "loki.json" { nativeBuildInputs = [ pkgs.grafana-loki ]; } ''
+          loki -verify-config -config.file=${lokiSettings}
+          ln -s ${lokiSettings} $out
+        '';
       };
       systemd.services.loki.serviceConfig = fill (removeAttrs fleetOnly [ "PrivateUsers" ]) // {
         MemoryMax = "384M";
@@ -171,9 +177,7 @@ in
           (scrape "node" fleet.fleet.nodes ports.node)
           (scrape "alloy" fleet.fleet.nodes ports.alloy)
           (scrape "haproxy" (fleet.nodesWith "balancer") ports.haproxy)
-          (scrape "postgres" (
-            fleet.nodesWith "records" // fleet.nodesWith "records-standby"
-          ) ports.postgres)
+          (scrape "postgres" (fleet.nodesWith "records" // fleet.nodesWith "records-standby") ports.postgres)
           (scrape "redis" (fleet.nodesWith "cache") ports.redis)
           (scrape "loki" (fleet.nodesWith "logs") 3100)
           {

@@ -117,6 +117,7 @@ in
         listen records
           mode tcp
           option tcplog
+          no option idle-close-on-response
           bind 127.0.0.1:${toString cfg.localPort}
           timeout client 1h
           timeout server 1h
@@ -180,8 +181,9 @@ in
           archive_command = "${lib.getExe archive} '${cfg.archive}' '%p' '%f'";
           archive_timeout = "60s";
           restore_command = "${pkgs.zstd}/bin/zstd -dcq '${cfg.archive}/%f.zst' -o '%p'";
-          primary_conninfo = lib.optionalString (peers != { })
-            "host=${(lib.head (lib.attrValues peers)).privateAddress} port=${toString port} user=replication passfile=/run/postgresql/replication.pgpass application_name=${slotOf fleet.node}";
+          primary_conninfo =
+            lib.optionalString (peers != { })
+              "host=${(lib.head (lib.attrValues peers)).privateAddress} port=${toString port} user=replication passfile=/run/postgresql/replication.pgpass application_name=${slotOf fleet.node}";
           primary_slot_name = slotOf fleet.node;
           hot_standby_feedback = "on";
 
@@ -235,17 +237,15 @@ in
         wantedBy = [ "postgresql.target" ];
         requires = [ "postgresql-setup.service" ];
         after = [ "postgresql-setup.service" ];
-        serviceConfig =
-          hardening.base
-          // {
-            Type = "oneshot";
-            RemainAfterExit = true;
-            User = "postgres";
-            ExecStart = "${lib.getExe records} set-up";
-            LoadCredential = lib.mapAttrsToList (role: secret: "${role}:${secretPath secret}") passwords;
-            PrivateUsers = false;
-            MemoryMax = "64M";
-          };
+        serviceConfig = hardening.base // {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          User = "postgres";
+          ExecStart = "${lib.getExe records} set-up";
+          LoadCredential = lib.mapAttrsToList (role: secret: "${role}:${secretPath secret}") passwords;
+          PrivateUsers = false;
+          MemoryMax = "64M";
+        };
       };
 
       systemd.sockets.quizmentor-records-role = {

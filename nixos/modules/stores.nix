@@ -13,12 +13,14 @@ in
       vectors-api-key = { };
     };
     quizmentor.state =
-      lib.genAttrs (lib.concatMap (name: [
-        "quizmentor-${name}-blue"
-        "quizmentor-${name}-green"
-      ]) (lib.attrNames config.services.quizmentor.instances)) (_: {
-        expendable = "everything durable is in the records";
-      })
+      lib.genAttrs
+        (lib.concatMap (name: [
+          "quizmentor-${name}-blue"
+          "quizmentor-${name}-green"
+        ]) (lib.attrNames config.services.quizmentor.instances))
+        (_: {
+          expendable = "everything durable is in the records";
+        })
       // {
         quizmentor-rollout.expendable = "which slot serves; without it the next rollout starts anew";
       };
