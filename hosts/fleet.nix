@@ -84,7 +84,7 @@ in
       volumes.backup = backupVolume "node-2";
       nodes = {
         node-1 = {
-          type = "cx33";
+          type = "cx43";
           roles = [
             "balancer"
             "cache"

@@ -20,10 +20,15 @@ in
         );
       };
       volumes = lib.mapAttrs' (
-        name: volume: nameValuePair "volume ${name} (${toString volume.size} GB)" (inDollars (prices.volumeGB * volume.size))
+        name: volume:
+        nameValuePair "volume ${name} (${toString volume.size} GB)" (
+          inDollars (prices.volumeGB * volume.size)
+        )
       ) fleet.volumes;
       balancer = lib.optionalAttrs (fleet.loadBalancer != null) {
-        "load balancer (${fleet.loadBalancer.type})" = inDollars prices.loadBalancers.${fleet.loadBalancer.type};
+        "load balancer (${fleet.loadBalancer.type})" =
+          inDollars
+            prices.loadBalancers.${fleet.loadBalancer.type};
       };
       floating = lib.optionalAttrs (fleet.floatingAddress != null) {
         "floating address" = inDollars prices.floatingAddress;

@@ -1,10 +1,12 @@
 # The Kubernetes objects of the burst capacity, as attribute sets: the same binary as pods that
 # come when processors are busy or requests queue, and go again.
 {
-  lib,
   image,
   settings,
   nodePort,
+  # Where queue-metric.py answers.
+  metricAddress,
+  metricPort,
 }:
 let
   name = "quizmentor";
@@ -13,6 +15,7 @@ let
   metadata = {
     inherit name namespace labels;
   };
+  metricsName = "quizmentor-metrics";
   probe = path: {
     httpGet = {
       inherit path;
@@ -196,6 +199,98 @@ in
     };
   };
 
+  # The API server's way to queue-metric.py, and the autoscaler's leave to ask.
+  metrics-service = {
+    apiVersion = "v1";
+    kind = "Service";
+    metadata = metadata // {
+      name = metricsName;
+    };
+    spec.ports = [
+      {
+        name = "https";
+        port = 443;
+        targetPort = metricPort;
+      }
+    ];
+  };
+  metrics-endpoint = {
+    apiVersion = "discovery.k8s.io/v1";
+    kind = "EndpointSlice";
+    metadata = metadata // {
+      name = metricsName;
+      labels = labels // {
+        "kubernetes.io/service-name" = metricsName;
+      };
+    };
+    addressType = "IPv4";
+    endpoints = [ { addresses = [ metricAddress ]; } ];
+    ports = [
+      {
+        name = "https";
+        port = metricPort;
+      }
+    ];
+  };
+  metrics-api = {
+    apiVersion = "apiregistration.k8s.io/v1";
+    kind = "APIService";
+    metadata = {
+      name = "v1beta1.external.metrics.k8s.io";
+      inherit labels;
+    };
+    spec = {
+      group = "external.metrics.k8s.io";
+      version = "v1beta1";
+      groupPriorityMinimum = 100;
+      versionPriority = 100;
+      # On the same machine; who asks is checked, by certificate.
+      insecureSkipTLSVerify = true;
+      service = {
+        name = metricsName;
+        inherit namespace;
+      };
+    };
+  };
+  metrics-reader = {
+    apiVersion = "rbac.authorization.k8s.io/v1";
+    kind = "ClusterRole";
+    metadata = {
+      name = metricsName;
+      inherit labels;
+    };
+    rules = [
+      {
+        apiGroups = [ "external.metrics.k8s.io" ];
+        resources = [ "quizmentor_queue_depth" ];
+        verbs = [
+          "get"
+          "list"
+        ];
+      }
+    ];
+  };
+  metrics-binding = {
+    apiVersion = "rbac.authorization.k8s.io/v1";
+    kind = "ClusterRoleBinding";
+    metadata = {
+      name = metricsName;
+      inherit labels;
+    };
+    roleRef = {
+      apiGroup = "rbac.authorization.k8s.io";
+      kind = "ClusterRole";
+      name = metricsName;
+    };
+    subjects = [
+      {
+        kind = "ServiceAccount";
+        name = "horizontal-pod-autoscaler";
+        namespace = "kube-system";
+      }
+    ];
+  };
+
   disruption = {
     apiVersion = "policy/v1";
     kind = "PodDisruptionBudget";
@@ -229,7 +324,7 @@ in
             };
           };
         }
-        # Requests that wait at the front doors, a number that the Prometheus adapter serves.
+        # Requests that wait at the front doors, which queue-metric.py tells.
         {
           type = "External";
           external = {

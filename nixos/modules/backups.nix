@@ -19,9 +19,9 @@ let
   hardening = import ../lib/hardening.nix;
   inherit (fleet.fleet.network) range;
 
-  volume = lib.findFirst (
-    volume: volume.node == fleet.node
-  ) null (lib.attrValues fleet.fleet.volumes);
+  volume = lib.findFirst (volume: volume.node == fleet.node) null (
+    lib.attrValues fleet.fleet.volumes
+  );
   metrics = "/var/lib/quizmentor-metrics";
   has = lib.any fleet.hasRole;
   keeps = has [
@@ -73,7 +73,7 @@ let
             PrivateUsers = false;
             Nice = 10;
             IOSchedulingClass = "idle";
-            MemoryMax = "256M";
+            Slice = "backups.slice";
             TimeoutStartSec = "6h";
           }
           // serviceConfig;
@@ -89,7 +89,7 @@ let
     };
 
   jobs =
-    lib.optionalAttrs (fleet.hasRole "records") {
+    lib.optionalAttrs config.services.postgresql.enable {
       quizmentor-base-backup = job {
         description = "Base backup of the records";
         user = "postgres";
@@ -160,7 +160,6 @@ let
           CapabilityBoundingSet = "CAP_SETUID CAP_SETGID CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER";
           SystemCallFilter = [ "@system-service" ];
           RestrictSUIDSGID = false;
-          MemoryMax = "512M";
         };
       };
     };
@@ -191,9 +190,7 @@ in
         serviceConfig = {
           Type = "oneshot";
           RemainAfterExit = true;
-          ExecStart = map (
-            line: "${pkgs.coreutils}/bin/install --directory ${line}"
-          ) (
+          ExecStart = map (line: "${pkgs.coreutils}/bin/install --directory ${line}") (
             [
               "--mode=0755 ${cfg.directory}"
               "--mode=0755 ${metrics}"
@@ -222,14 +219,20 @@ in
         unitConfig.RequiresMountsFor = cfg.directory;
         serviceConfig = {
           ExecStartPost = "${lib.getExe (script "record-offsite" [ ])}";
-          MemoryMax = "512M";
+          Slice = "backups.slice";
           Nice = 10;
         };
       };
     };
     systemd.timers = lib.mapAttrs (_: job: job.timer) jobs;
+    systemd.slices.backups = {
+      description = "Backups and their drills";
+      sliceConfig.MemoryMax = "512M";
+    };
     systemd.tmpfiles.rules = [ "d ${metrics} 0775 root ${config.users.groups.quizmentor.name} -" ];
-    users.users.postgres = lib.mkIf config.services.postgresql.enable { extraGroups = [ "quizmentor" ]; };
+    users.users.postgres = lib.mkIf config.services.postgresql.enable {
+      extraGroups = [ "quizmentor" ];
+    };
 
     services.restic.backups.offsite = {
       initialize = true;

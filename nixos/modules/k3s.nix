@@ -12,6 +12,7 @@ let
   inherit (fleet) self;
   inherit (fleet.fleet.network) interface range;
   cfg = fleet.cluster;
+  hardening = import ../lib/hardening.nix;
 
   server = fleet.hasRole "control-plane";
   agent = fleet.hasRole "pods" && !server;
@@ -20,11 +21,13 @@ let
   firstServer = lib.head (lib.attrNames servers);
 
   objects = import ../lib/burst.nix {
-    inherit lib;
     image = "docker.io/library/${pkgs.quizmentor.image.imageName}:${pkgs.quizmentor.image.imageTag}";
     settings = cfg.settings;
     nodePort = 30080;
+    metricAddress = fleet.addressOf "control-plane";
+    inherit metricPort;
   };
+  metricPort = 6450;
 
   # Secrets come into the cluster by a unit: manifests lie in the store.
   secrets = pkgs.writeShellApplication {
@@ -46,7 +49,7 @@ in
   options.quizmentor.cluster = {
     podMemory = mkOption {
       type = types.ints.unsigned;
-      default = if agent then 512 else 0;
+      default = if agent then 384 else 0;
       description = "Memory in MiB that pods of this node may take.";
     };
     settings = mkOption {
@@ -100,9 +103,9 @@ in
         tokenFile = fleet.secrets.${token}.path;
         agentTokenFile = lib.mkIf server fleet.secrets.cluster-agent-token.path;
         clusterInit = server && etcd && fleet.node == firstServer;
-        serverAddr = lib.mkIf (
-          agent || fleet.node != firstServer
-        ) "https://${servers.${firstServer}.privateAddress}:6443";
+        serverAddr =
+          lib.mkIf (agent || fleet.node != firstServer)
+            "https://${servers.${firstServer}.privateAddress}:6443";
         images = [ config.services.k3s.package.airgap-images ];
         disable = lib.mkIf server [
           "local-storage"
@@ -127,14 +130,12 @@ in
         ];
         gracefulNodeShutdown.enable = true;
         manifests = lib.mkIf (server && fleet.node == firstServer) (
-          lib.mapAttrs' (
-            name: content: lib.nameValuePair "quizmentor-${name}" { inherit content; }
-          ) objects
+          lib.mapAttrs' (name: content: lib.nameValuePair "quizmentor-${name}" { inherit content; }) objects
         );
       };
 
       systemd.services.k3s.serviceConfig = {
-        MemoryMax = if server then "1536M" else "512M";
+        MemoryMax = if server then "1536M" else "384M";
         # Shims of containers must not hold up a shutdown.
         TimeoutStopSec = "45s";
       };
@@ -148,12 +149,13 @@ in
           Type = "oneshot";
           RemainAfterExit = true;
           ExecStart = lib.getExe secrets;
-          LoadCredential = map (name: "${name}:${fleet.secrets.${name}.path}") [
-            "cache-password"
-            "records-password"
-            "vectors-api-key"
-          ]
-          ++ [ "token-key:${fleet.secrets."quizmentor/token-key".path}" ];
+          LoadCredential =
+            map (name: "${name}:${fleet.secrets.${name}.path}") [
+              "cache-password"
+              "records-password"
+              "vectors-api-key"
+            ]
+            ++ [ "token-key:${fleet.secrets."quizmentor/token-key".path}" ];
           Restart = "on-failure";
           RestartSec = "10s";
           ProtectSystem = "strict";
@@ -171,6 +173,28 @@ in
           SystemCallArchitectures = "native";
           MemoryMax = "128M";
         };
+      };
+      systemd.services.quizmentor-queue-metric = lib.mkIf (server && fleet.node == firstServer) {
+        description = "Queue depth for the autoscaler";
+        wantedBy = [ "multi-user.target" ];
+        after = [ "k3s.service" ];
+        bindsTo = [ "k3s.service" ];
+        serviceConfig =
+          hardening.base
+          // hardening.relax.fleetNetwork [ range ]
+          // {
+            # A certificate of its own for each start: the API server does not look at it.
+            ExecStartPre = "${lib.getExe pkgs.openssl} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj /CN=quizmentor-metrics -keyout \${RUNTIME_DIRECTORY}/key -out \${RUNTIME_DIRECTORY}/certificate";
+            ExecStart = "${lib.getExe pkgs.python3} ${../cluster/queue-metric.py} ${self.privateAddress} ${toString metricPort} http://127.0.0.1:9090 \${RUNTIME_DIRECTORY}/certificate \${RUNTIME_DIRECTORY}/key \${CREDENTIALS_DIRECTORY}/authority";
+            DynamicUser = true;
+            RuntimeDirectory = "quizmentor-queue-metric";
+            LoadCredential = [
+              "authority:/var/lib/rancher/k3s/server/tls/request-header-ca.crt"
+            ];
+            Restart = "always";
+            RestartSec = "5s";
+            MemoryMax = "64M";
+          };
       };
       systemd.services.quizmentor-load-image = lib.mkIf agent {
         description = "Image of the burst pods";
@@ -192,7 +216,7 @@ in
           ProtectKernelTunables = true;
           ProtectKernelModules = true;
           SystemCallArchitectures = "native";
-          MemoryMax = "256M";
+          MemoryMax = "96M";
         };
       };
 

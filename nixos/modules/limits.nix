@@ -32,8 +32,10 @@ let
       "dbus"
       "emergency"
       "firewall"
+      "generate-shutdown-ramfs"
       "getty"
       "kmod"
+      "linger-users"
       "logrotate"
       "mount-"
       "network-"
@@ -41,6 +43,7 @@ let
       "nix-"
       "nixos-"
       "nscd"
+      "post-boot"
       "post-resume"
       "pre-sleep"
       "prepare-kexec"
@@ -50,6 +53,7 @@ let
       "rpc"
       "save-hwclock"
       "serial-getty"
+      "sleep-actions"
       "sops-"
       "sshd"
       "suid-sgid"
@@ -99,15 +103,12 @@ let
     "ProtectSystem"
     "RestrictAddressFamilies"
   ];
-  missing =
-    service: lib.filter (setting: !service.serviceConfig ? ${setting}) sandbox;
+  missing = service: lib.filter (setting: !service.serviceConfig ? ${setting}) sandbox;
   unhardened = lib.filterAttrs (
     name: service: missing service != [ ] && !cfg.unhardened ? ${name}
   ) services;
 
-  stateful = lib.filterAttrs (
-    _: service: service.serviceConfig ? StateDirectory
-  ) services;
+  stateful = lib.filterAttrs (_: service: service.serviceConfig ? StateDirectory) services;
   unnamed = lib.subtractLists (lib.attrNames cfg.state) (lib.attrNames stateful);
   makesBackups = unit: config.systemd.services ? ${unit} && config.systemd.timers ? ${unit};
   unkept = lib.filterAttrs (
@@ -120,8 +121,13 @@ let
   publicInterfaces = lib.filterAttrs (
     interface: rules:
     interface != cfg.fleet.network.interface
-    && (rules.allowedTCPPorts ++ rules.allowedUDPPorts ++ rules.allowedTCPPortRanges ++ rules.allowedUDPPortRanges)
-      != [ ]
+    &&
+      (
+        rules.allowedTCPPorts
+        ++ rules.allowedUDPPorts
+        ++ rules.allowedTCPPortRanges
+        ++ rules.allowedUDPPortRanges
+      ) != [ ]
   ) firewall.interfaces;
 
   reasons =
@@ -144,12 +150,28 @@ in
       readOnly = true;
       description = "Memory limits in MiB of all units, slices and reservations.";
     };
+    ownUnits = mkOption {
+      type = types.listOf types.str;
+      readOnly = true;
+      description = "Units that are not the operating system's own.";
+    };
     unhardened = reasons "Units without a full sandbox, each with the reason.";
     unlimited = reasons "Units without a memory limit, each with the reason.";
   };
 
   config = {
     quizmentor.memory.claims = claims;
+    quizmentor.ownUnits =
+      lib.concatMap (
+        name:
+        lib.filter (unit: config.systemd.units ? ${unit}) [
+          "${name}.service"
+          "${name}.socket"
+          "${name}.timer"
+          "${lib.removeSuffix "@" name}.socket"
+        ]
+      ) (lib.attrNames services)
+      ++ map (name: "${name}.slice") (lib.attrNames limitedSlices ++ [ "quizmentor" ]);
     assertions = [
       {
         assertion = claimed <= available;
@@ -184,7 +206,8 @@ in
       {
         assertion =
           firewall.enable
-          && firewall.allowedUDPPorts ++ firewall.allowedTCPPortRanges ++ firewall.allowedUDPPortRanges == [ ];
+          &&
+            firewall.allowedUDPPorts ++ firewall.allowedTCPPortRanges ++ firewall.allowedUDPPortRanges == [ ];
         message = "${cfg.node}: the firewall is off, or opens UDP ports or port ranges to the world";
       }
     ];

@@ -36,6 +36,9 @@ let
   instances = lib.concatMap (member: lib.optional (!lib.hasSuffix "-pods" member.name) member) (
     config.services.quizmentor.frontDoor.members
   );
+  lokiSettings = (pkgs.formats.json { }).generate "loki-settings.json" (
+    import ../monitoring/loki.nix { address = self.privateAddress; }
+  );
   dashboards = import ../monitoring/dashboards.nix { inherit lib; };
 in
 {
@@ -57,7 +60,7 @@ in
         wants = [ "network-online.target" ];
         after = [ "network-online.target" ];
         serviceConfig = {
-          MemoryMax = "96M";
+          MemoryMax = "64M";
           PrivateUsers = lib.mkDefault true;
         };
       };
@@ -77,7 +80,7 @@ in
         address = "127.0.0.1";
       };
       systemd.services.alloy.serviceConfig = fill fleetOnly // {
-        MemoryMax = "256M";
+        MemoryMax = "192M";
       };
 
       services.haproxy.config = lib.mkIf (fleet.hasRole "balancer") (
@@ -125,10 +128,13 @@ in
       quizmentor.state.loki.expendable = "logs of the last month; the journals of the nodes hold them too";
       services.loki = {
         enable = true;
-        configuration = import ../monitoring/loki.nix { address = self.privateAddress; };
+        configFile = pkgs.runCommand "loki.json" { nativeBuildInputs = [ pkgs.grafana-loki ]; } ''
+          loki -verify-config -config.file=${lokiSettings}
+          ln -s ${lokiSettings} $out
+        '';
       };
       systemd.services.loki.serviceConfig = fill (removeAttrs fleetOnly [ "PrivateUsers" ]) // {
-        MemoryMax = "512M";
+        MemoryMax = "384M";
         ReadWritePaths = [ "/var/lib/loki" ];
         StateDirectory = "loki";
       };
@@ -171,9 +177,7 @@ in
           (scrape "node" fleet.fleet.nodes ports.node)
           (scrape "alloy" fleet.fleet.nodes ports.alloy)
           (scrape "haproxy" (fleet.nodesWith "balancer") ports.haproxy)
-          (scrape "postgres" (
-            fleet.nodesWith "records" // fleet.nodesWith "records-standby"
-          ) ports.postgres)
+          (scrape "postgres" (fleet.nodesWith "records" // fleet.nodesWith "records-standby") ports.postgres)
           (scrape "redis" (fleet.nodesWith "cache") ports.redis)
           (scrape "loki" (fleet.nodesWith "logs") 3100)
           {

@@ -88,7 +88,7 @@ in
   options.quizmentor.records = {
     memory = mkOption {
       type = types.ints.positive;
-      default = if primary then 1536 else 768;
+      default = if primary then 1280 else 512;
       description = "Memory in MiB that the server may take.";
     };
     archive = mkOption {
@@ -117,6 +117,7 @@ in
         listen records
           mode tcp
           option tcplog
+          no option idle-close-on-response
           bind 127.0.0.1:${toString cfg.localPort}
           timeout client 1h
           timeout server 1h
@@ -180,8 +181,9 @@ in
           archive_command = "${lib.getExe archive} '${cfg.archive}' '%p' '%f'";
           archive_timeout = "60s";
           restore_command = "${pkgs.zstd}/bin/zstd -dcq '${cfg.archive}/%f.zst' -o '%p'";
-          primary_conninfo = lib.optionalString (peers != { })
-            "host=${(lib.head (lib.attrValues peers)).privateAddress} port=${toString port} user=replication passfile=/run/postgresql/replication.pgpass application_name=${slotOf fleet.node}";
+          primary_conninfo =
+            lib.optionalString (peers != { })
+              "host=${(lib.head (lib.attrValues peers)).privateAddress} port=${toString port} user=replication passfile=/run/postgresql/replication.pgpass application_name=${slotOf fleet.node}";
           primary_slot_name = slotOf fleet.node;
           hot_standby_feedback = "on";
 
@@ -225,23 +227,25 @@ in
         };
       };
 
+      systemd.services.postgresql-setup.serviceConfig = lib.mapAttrs (_: lib.mkDefault) (
+        hardening.base // { PrivateUsers = false; }
+      );
+
       # Passwords of the roles, from the secrets, and the slots of the standbys.
       systemd.services.quizmentor-records-roles = {
         description = "Passwords and replication slots of the records";
         wantedBy = [ "postgresql.target" ];
         requires = [ "postgresql-setup.service" ];
         after = [ "postgresql-setup.service" ];
-        serviceConfig =
-          hardening.base
-          // {
-            Type = "oneshot";
-            RemainAfterExit = true;
-            User = "postgres";
-            ExecStart = "${lib.getExe records} set-up";
-            LoadCredential = lib.mapAttrsToList (role: secret: "${role}:${secretPath secret}") passwords;
-            PrivateUsers = false;
-            MemoryMax = "64M";
-          };
+        serviceConfig = hardening.base // {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          User = "postgres";
+          ExecStart = "${lib.getExe records} set-up";
+          LoadCredential = lib.mapAttrsToList (role: secret: "${role}:${secretPath secret}") passwords;
+          PrivateUsers = false;
+          MemoryMax = "64M";
+        };
       };
 
       systemd.sockets.quizmentor-records-role = {

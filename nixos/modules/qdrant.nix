@@ -18,7 +18,7 @@ let
     text = ''
       QDRANT__SERVICE__API_KEY=$(cat "$CREDENTIALS_DIRECTORY/vectors-api-key")
       export QDRANT__SERVICE__API_KEY
-      exec ${lib.getExe config.services.qdrant.package} --config-path "$1"
+      exec ${lib.getExe' config.services.qdrant.package "qdrant"} --config-path "$1"
     '';
   };
   settings = (pkgs.formats.yaml { }).generate "qdrant.yaml" config.services.qdrant.settings;
@@ -55,7 +55,7 @@ in
         {
           ExecStart = lib.mkForce "${lib.getExe start} ${settings}";
           LoadCredential = [ "vectors-api-key:${fleet.secrets.vectors-api-key.path}" ];
-          MemoryMax = "1280M";
+          MemoryMax = "1G";
           Restart = lib.mkForce "always";
         }
       ];

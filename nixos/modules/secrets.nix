@@ -23,11 +23,6 @@ let
           default = [ ];
           description = "Units that are restarted when the secret changes.";
         };
-        shared = mkOption {
-          type = types.bool;
-          default = true;
-          description = "Whether all hosts of the fleet have the same value.";
-        };
       };
     }
   );

@@ -12,6 +12,18 @@ in
       cache-password = { };
       vectors-api-key = { };
     };
+    quizmentor.state =
+      lib.genAttrs
+        (lib.concatMap (name: [
+          "quizmentor-${name}-blue"
+          "quizmentor-${name}-green"
+        ]) (lib.attrNames config.services.quizmentor.instances))
+        (_: {
+          expendable = "everything durable is in the records";
+        })
+      // {
+        quizmentor-rollout.expendable = "which slot serves; without it the next rollout starts anew";
+      };
     services.quizmentor = {
       settings = {
         records = lib.mkIf (on "records") {

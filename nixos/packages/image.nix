@@ -1,6 +1,10 @@
 # The OCI image of the burst pods: the binary, its models and nothing else. It is streamed, so no
 # tarball lies in the store: $(nix build --print-out-paths .#image) | ctr images import -
-{ dockerTools, server, lib }:
+{
+  dockerTools,
+  server,
+  lib,
+}:
 dockerTools.streamLayeredImage {
   name = "quizmentor";
   tag = server.version;

@@ -1,9 +1,4 @@
-# One disk with a BIOS boot partition, /boot and /; volumes are mounted when they are there.
-{ config, lib, ... }:
-let
-  inherit (config.quizmentor) fleet node;
-  attached = lib.filterAttrs (_: volume: volume.node == node) fleet.volumes;
-in
+# One disk with a BIOS boot partition, /boot and /.
 {
   disko.devices.disk.main = {
     device = "/dev/sda";
@@ -36,17 +31,4 @@ in
       };
     };
   };
-
-  fileSystems = lib.mapAttrs' (
-    _: volume:
-    lib.nameValuePair volume.mountPoint {
-      inherit (volume) device;
-      fsType = "ext4";
-      autoFormat = true;
-      options = [
-        "nofail"
-        "x-systemd.device-timeout=30s"
-      ];
-    }
-  ) attached;
 }
