@@ -62,7 +62,6 @@ class Fleet:
                 machine = Machine(host, ADDRESSES[host], self.network, Path(self._directory.name))
                 self.machines[host] = machine
                 self.appliances[host] = Appliance(machine, GOLDEN / host)
-                self.appliances[host].boot_with(self.appliances[host].install(self.appliances[host].evaluated(1)))
             for machine in self.machines.values():
                 machine.spawn()
             for machine in self.machines.values():

@@ -83,9 +83,8 @@ class Rollout(FleetTest):
 
     def test_a_new_secret_is_rolled_out(self) -> None:
         before = self.appliance.slots()
-        file = self.appliance.credentials()["vectors-api-key"]
         self.appliance.seal("vectors-api-key", "another-key-of-the-vectors")
-        self.machine.run(f"cat /etc/sealed/vectors-api-key >{file}; systemctl restart quizmentor-rollout.service")
+        self.machine.run("cat /etc/sealed/vectors-api-key >/run/secrets/vectors-api-key; systemctl restart quizmentor-rollout.service")
         after = self.appliance.slots()
         self.assertTrue(all(after[instance] != before[instance] for instance in before))
         process = self.appliance.pid(next(iter(after.values())))
