@@ -83,6 +83,7 @@ let
   instance = name: i: ''
     frontend ${name}
       bind ${cfg.address}:${toString i.port}
+      http-request set-log-level silent if { path /readyz }
       use_backend %[str(${name}),map_str(${slotMap})]
       default_backend nowhere
 

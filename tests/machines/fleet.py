@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import subprocess
@@ -20,6 +22,13 @@ ADDRESSES = {"master": "10.20.0.11", "worker-1": "10.20.0.12", "worker-2": "10.2
 # The host whose engines learners use, and an instance on it that has the adaptive role.
 ENGINES = "worker-1"
 LEARNERS = int(os.environ.get("MACHINES_LEARNERS", "150"))
+
+
+@functools.cache
+def shared() -> Fleet:
+    fleet = Fleet()
+    atexit.register(fleet.close)
+    return fleet
 
 
 class Load:
@@ -42,23 +51,22 @@ class Load:
 class Fleet:
     """Three machines with the appliance of the production fleet's hosts."""
 
-    def __init__(self, hosts: tuple[str, ...] = tuple(ADDRESSES)) -> None:
+    def __init__(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="machines-", ignore_cleanup_errors=True)
         self.network = Network(GATEWAY)
         self.network.__enter__()
         self.machines: dict[str, Machine] = {}
         self.appliances: dict[str, Appliance] = {}
         try:
-            for host in hosts:
+            for host in ADDRESSES:
                 machine = Machine(host, ADDRESSES[host], self.network, Path(self._directory.name))
                 self.machines[host] = machine
                 self.appliances[host] = Appliance(machine, GOLDEN / host)
-                self.appliances[host].boot_with(self.appliances[host].install(self.appliances[host].evaluated(1)))
             for machine in self.machines.values():
                 machine.spawn()
             for machine in self.machines.values():
                 machine.wait_booted()
-            for host in hosts:
+            for host in ADDRESSES:
                 self.await_ready(host)
         except BaseException:
             self.close()
@@ -76,8 +84,7 @@ class Fleet:
         deadline = time.monotonic() + seconds
         while (answer := self.get(host, path))[0] != 200:
             if time.monotonic() > deadline:
-                troubles = self.machines[host].status("systemctl --failed --no-legend; journalctl --no-pager --boot --lines=40 --unit='quizmentor*'")[1]
-                raise TimeoutError(f"{host}: {path} still answers {answer} after {seconds} s\n{troubles}")
+                raise TimeoutError(f"{host}: {path} still answers {answer} after {seconds} s\n{self.machines[host].troubles()}")
             time.sleep(0.2)
 
     def close(self) -> None:
@@ -88,15 +95,15 @@ class Fleet:
 
 
 class FleetTest(unittest.TestCase):
-    """Tests on one fleet, booted once for the class."""
+    """Tests on the fleet; it boots once, and each test leaves it as it was."""
 
     fleet: Fleet
-    hosts: tuple[str, ...] = tuple(ADDRESSES)
+    appliance: Appliance
+    machine: Machine
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.fleet = Fleet(cls.hosts)
-        cls.addClassCleanup(cls.fleet.close)
+        cls.fleet = shared()
         cls.appliance = cls.fleet.appliances[ENGINES]
         cls.machine = cls.fleet.machines[ENGINES]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 # Longer than any boot or stop; one that takes this long has failed.
-PATIENCE = 60.0
+PATIENCE = 180.0
 # What a root takes over from the host's /etc, because programs in /usr look for it there.
 FROM_HOST = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "nsswitch.conf", "protocols", "services")
 MASKED = (
@@ -174,7 +174,13 @@ class Machine:
             if found := probe():
                 return found
             time.sleep(0.05)
-        raise TimeoutError(f"{self.name}: waited {PATIENCE:.0f} s for {what}")
+        raise TimeoutError(f"{self.name}: waited {PATIENCE:.0f} s for {what}\n{self.troubles()}")
+
+    def troubles(self) -> str:
+        """What the machine has to say of what does not work."""
+        if self._leader is None:
+            return (self.directory / "console.log").read_text()
+        return self.status("systemctl list-jobs; systemctl --failed --no-legend; journalctl --no-pager --boot --lines=60")[1]
 
     @property
     def _group(self) -> str:

@@ -2,87 +2,66 @@
 
 from __future__ import annotations
 
-import json
-
-from appliance import Release, System
 from fleet import ENGINES, FleetTest
-
-GUARD = "/nix/store/quizmentor-guard/bin/quizmentor-guard"
-FIRST = f"/nix/store/nixos-system-{ENGINES}-1"
 
 
 class Guard(FleetTest):
-    hosts = (ENGINES,)
-    number = 1
-
-    def changed(self, window: int, patience: int, program: str | None = None) -> System:
-        Guard.number += 1
-        system = self.appliance.evaluated(self.number)
-        settings = json.loads(system.etc["quizmentor/guard.json"])
-        system.etc["quizmentor/guard.json"] = json.dumps(settings | {"window": window, "patience": patience})
-        for name, release in system.releases.items():
-            system.releases[name] = Release(f"# generation {self.number}\n{release.settings}", program)
-        return system
-
-    def switch(self, system: System) -> tuple[str, int]:
-        path = self.appliance.install(system)
-        return path, self.appliance.switch(system.number, path)[0]
-
     def await_verdict(self) -> None:
-        self.machine.until(f"{GUARD} status", 90)
+        self.machine.until("/nix/store/quizmentor-guard/bin/quizmentor-guard status", 120)
 
     def systems(self) -> set[str]:
         """What runs, what the profile leads to and what boots."""
         return set(self.machine.run("realpath /run/current-system /nix/var/nix/profiles/system /boot/default").split())
 
-    def setUp(self) -> None:
-        """Each test begins with the first system, nothing on trial."""
-        if self.systems() != {FIRST}:
-            self.machine.run(f"{GUARD} disarm")
-            self.assertEqual(self.appliance.switch(1, FIRST)[0], 0)
-            self.machine.run(f"{GUARD} disarm")
+    def last_revert(self) -> str:
+        return self.machine.run("tail -n 1 /var/lib/quizmentor-guard/reverts")
+
+    def tearDown(self) -> None:
+        self.appliance.guard("disarm")
+        if self.systems() != {self.appliance.first}:
+            code, output = self.appliance.roll_back()
+            self.assertEqual(code, 0, output)
+            self.appliance.guard("disarm")
 
     def test_a_confirmed_system_stays(self) -> None:
-        path, code = self.switch(self.changed(window=30, patience=60))
-        self.assertEqual(code, 0)
-        self.assertEqual(self.machine.status(f"{GUARD} status")[0], 1, "it is on trial")
-        self.machine.run(f"{GUARD} confirm")
-        self.await_verdict()
-        self.assertEqual(self.systems(), {path})
-        self.assertIn("healthy and confirmed", self.machine.journal("quizmentor-guard-watch.service"))
+        system = self.appliance.changed(window=60, patience=60)
+        self.assertEqual(self.appliance.switch(system)[0], 0)
+        self.assertEqual(self.appliance.guard("status")[0], 1, "it is on trial")
+        code, output = self.appliance.guard("confirm")
+        self.assertEqual(code, 0, output)
+        self.assertEqual(self.appliance.guard("status")[0], 0)
+        self.assertEqual(self.systems(), {self.appliance.install(system)})
 
     def test_without_confirmation_it_goes_back(self) -> None:
-        path, code = self.switch(self.changed(window=15, patience=1))
-        self.assertEqual(code, 0)
+        self.assertEqual(self.appliance.switch(self.appliance.changed(window=20, patience=1))[0], 0)
         self.await_verdict()
-        self.assertEqual(self.systems(), {FIRST})
-        self.assertIn("not confirmed in time", self.machine.run("tail -n 1 /var/lib/quizmentor-guard/reverts"))
+        self.assertEqual(self.systems(), {self.appliance.first})
+        self.assertIn("not confirmed in time", self.last_revert())
         self.fleet.await_ready(ENGINES)
-        release = self.machine.run("readlink /nix/var/nix/gcroots/quizmentor/$(sed 's/.* //;q' /var/lib/quizmentor-rollout/slots.map)").strip()
-        self.assertTrue(release.endswith("-1"), f"the old release serves again, not {release}")
+        for slot in self.appliance.slots().values():
+            release = self.machine.run(f"readlink /nix/var/nix/gcroots/quizmentor/{slot}").strip()
+            self.assertTrue(release.endswith("-1"), f"the first release serves again, not {release}")
 
     def test_an_unhealthy_system_goes_back_though_confirmed(self) -> None:
-        path, code = self.switch(self.changed(window=3, patience=600, program="#!/bin/bash\n[[ $1 == config ]]\n"))
-        self.assertEqual(code, 4, "the switch fails loudly")
+        broken = self.appliance.changed(program="#!/bin/bash\n[[ $1 == config ]]\n", window=3, patience=600)
+        self.assertEqual(self.appliance.switch(broken)[0], 4, "the switch fails loudly")
         self.machine.run("touch /var/lib/quizmentor-guard/confirmed")
         self.await_verdict()
-        self.assertEqual(self.systems(), {FIRST})
-        self.assertIn("not healthy", self.machine.run("tail -n 1 /var/lib/quizmentor-guard/reverts"))
+        self.assertEqual(self.systems(), {self.appliance.first})
+        self.assertIn("not healthy", self.last_revert())
         self.assertEqual(self.machine.run("systemctl --failed --no-legend --plain").strip(), "")
 
     def test_a_trial_outlives_a_power_loss(self) -> None:
-        path, code = self.switch(self.changed(window=8, patience=4))
-        self.assertEqual(code, 0)
-        self.machine.lose_power()
-        self.appliance.prepare_boot()
-        self.machine.boot()
-        self.assertIn(path, self.systems())
+        system = self.appliance.changed(window=20, patience=1)
+        self.assertEqual(self.appliance.switch(system)[0], 0)
+        self.appliance.reboot_after_power_loss()
+        self.assertIn(self.appliance.install(system), self.systems())
         self.await_verdict()
-        self.assertEqual(self.systems(), {FIRST})
-        self.fleet.await_ready(ENGINES)
+        self.assertEqual(self.systems(), {self.appliance.first})
 
     def test_two_switches_on_trial_lead_back_to_the_confirmed_system(self) -> None:
-        self.assertEqual(self.switch(self.changed(window=60, patience=60))[1], 0)
-        self.assertEqual(self.switch(self.changed(window=60, patience=60))[1], 0)
-        self.machine.run(f"{GUARD} revert")
-        self.assertEqual(self.systems(), {FIRST})
+        for _ in range(2):
+            self.assertEqual(self.appliance.switch(self.appliance.changed(window=120, patience=60))[0], 0)
+        code, output = self.appliance.guard("revert")
+        self.assertEqual(code, 0, output)
+        self.assertEqual(self.systems(), {self.appliance.first})
