@@ -180,7 +180,9 @@ class Machine:
         """What the machine has to say of what does not work."""
         if self._leader is None:
             return (self.directory / "console.log").read_text()
-        return self.status("systemctl list-jobs; systemctl --failed --no-legend; journalctl --no-pager --boot --lines=60")[1]
+        failed = "systemctl list-jobs; systemctl --failed --no-legend"
+        said = "journalctl --no-pager --boot --lines=40 --unit='quizmentor*' --unit='postgresql*' --unit=redis-quizmentor"
+        return f"--- {self.name}\n" + self.status(f"{failed}; {said}")[1]
 
     @property
     def _group(self) -> str:
