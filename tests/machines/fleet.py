@@ -45,7 +45,8 @@ class Load:
         out, err = self._process.communicate()
         if self._process.returncode != 0 and not out:
             raise AssertionError(err)
-        return json.loads(out)
+        report: dict[str, Any] = json.loads(out)
+        return report
 
 
 class Fleet:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -168,7 +168,7 @@ class Machine:
         ask = ["nsenter", "--target", leader, "--all", "--", "systemctl", "show", "--property=Version"]
         return subprocess.run(ask, capture_output=True, check=False).returncode == 0
 
-    def _until(self, probe, what: str):
+    def _until(self, probe: Callable[[], str | None], what: str) -> str:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if found := probe():
@@ -270,17 +270,3 @@ def host(*command: str) -> str:
     if done.returncode != 0:
         raise CommandFailed(f"{' '.join(command)}\nexit status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
-
-
-@contextlib.contextmanager
-def booted(machines: list[Machine]) -> Iterator[None]:
-    """The machines, all running; removed at the end."""
-    try:
-        for machine in machines:
-            machine.spawn()
-        for machine in machines:
-            machine.wait_booted()
-        yield
-    finally:
-        for machine in machines:
-            machine.close()
