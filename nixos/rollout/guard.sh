@@ -32,7 +32,7 @@ system_of() { readlink --canonicalize-existing "$1"; }
 
 # The watch is a unit that no system's configuration knows, so no switch ends it.
 start_watch() {
-    systemd-run --quiet --collect --unit=quizmentor-guard-watch \
+    systemd-run --quiet --collect --unit=quizmentor-guard-watch --property=TimeoutStopSec=5s \
         --description='Watch over an unconfirmed system' "$0" watch
 }
 
