@@ -23,4 +23,4 @@ pub use question::{
     AcceptedNumber, AcceptedText, Body, Choice, Defect, Pair, Question, Status, TextFormat,
 };
 pub use scoring::{Response, ResponseError, Score};
-pub use session::{Mode, PendingQuestion, Session};
+pub use session::{Mode, PendingQuestion, Quota, Session, TestPlan};

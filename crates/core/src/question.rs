@@ -67,6 +67,8 @@ pub enum Status {
     /// Chosen.
     #[default]
     Published,
+    /// On trial: shown to learners now and then, never scored, while its difficulty is found out.
+    Pilot,
     /// Taken out; kept for the record.
     Archived,
 }
@@ -191,10 +193,10 @@ impl Question {
         self.skill.subject()
     }
 
-    /// Whether practice may choose it: published and scored by the machine.
+    /// Whether learners may get it: published or on trial, and scored by the machine.
     #[must_use]
     pub fn is_askable(&self) -> bool {
-        self.status == Status::Published && self.body != Body::Essay
+        matches!(self.status, Status::Published | Status::Pilot) && self.body != Body::Essay
     }
 
     /// A name of what learners are shown and scored by: it changes with stem, mark-up, options and

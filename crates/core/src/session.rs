@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{LearnerId, QuestionId, SessionId, SkillId};
+use crate::{LearnerId, Level, QuestionId, SessionId, SkillId, limits};
 
 /// How the next question is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
@@ -18,6 +18,58 @@ pub enum Mode {
     Review,
     /// Questions that measure ability fastest.
     Test,
+}
+
+/// What a test asks and when it ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestPlan {
+    /// Shares of the questions by content; empty leaves the content to the test.
+    #[serde(default)]
+    pub blueprint: Vec<Quota>,
+    /// Questions after which it ends at the latest, 1 to [`limits::TEST_LENGTH`].
+    #[serde(default = "longest")]
+    pub length: usize,
+    /// Standard error of the ability, in logits, below which it ends.
+    #[serde(default)]
+    pub standard_error: Option<f64>,
+    /// Passing mark: probability of success on a typical question of the scope, 0 to 1. The test
+    /// ends when the learner is above or below with 95 % probability.
+    #[serde(default)]
+    pub cut: Option<f64>,
+    /// Largest share of the tests that may show one question, 0 to 1.
+    #[serde(default)]
+    pub exposure: Option<f64>,
+}
+
+fn longest() -> usize {
+    limits::TEST_LENGTH
+}
+
+impl Default for TestPlan {
+    fn default() -> Self {
+        Self {
+            blueprint: Vec::new(),
+            length: longest(),
+            standard_error: None,
+            cut: None,
+            exposure: None,
+        }
+    }
+}
+
+/// A share of a test's questions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Of this skill; of any if absent.
+    #[serde(default)]
+    pub skill: Option<SkillId>,
+    /// Of this Bloom level; of any if absent.
+    #[serde(default)]
+    pub level: Option<Level>,
+    /// Weight against the other quotas, above 0.
+    pub share: f64,
 }
 
 /// The question that a session waits on.
@@ -37,6 +89,12 @@ pub struct PendingQuestion {
     pub propensity: f64,
     /// Predicted probability of a right answer, in (0, 1).
     pub predicted: f64,
+    /// Whether it is on trial: its answer is not scored.
+    #[serde(default)]
+    pub pilot: bool,
+    /// The chances that each policy gave it, as the adaptive engine tells them.
+    #[serde(default)]
+    pub chances: serde_json::Value,
 }
 
 /// A session's durable state.
@@ -62,9 +120,19 @@ pub struct Session {
     pub answered: u32,
     /// Answers fully right.
     pub correct: u32,
+    /// What a test asks and when it ends; other modes have none.
+    #[serde(default)]
+    pub test: Option<TestPlan>,
     /// Questions that a test has asked so far, each once; other modes keep no such list.
     #[serde(default)]
     pub asked: Vec<QuestionId>,
+    /// Whether the answers to `asked` were fully right, as far as given; `None` where an answer
+    /// is not scored.
+    #[serde(default)]
+    pub outcomes: Vec<Option<bool>>,
+    /// Challenge against skill in practice, as the adaptive engine tells it.
+    #[serde(default)]
+    pub flow: serde_json::Value,
     /// The question on the table.
     pub pending: Option<PendingQuestion>,
     /// Grows by one with each change; guards against lost updates.

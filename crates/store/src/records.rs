@@ -4,7 +4,13 @@
 //! their own are kept to the microsecond; finer digits are dropped. Counters and versions stay
 //! below 2⁶³.
 
+mod encoding;
+mod group;
+mod postgres;
+mod rows;
 mod sqlite;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use quizmentor_core::{
@@ -12,8 +18,11 @@ use quizmentor_core::{
     Status, Timestamp,
 };
 
-pub use self::sqlite::Sqlite;
-use crate::Result;
+pub use self::{
+    postgres::{Postgres, PostgresOptions},
+    sqlite::Sqlite,
+};
+use crate::{Error, Result};
 
 /// A part of a longer list.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +92,9 @@ pub struct Answer {
     pub policy: String,
     /// Version of the adaptive model that was used.
     pub snapshot: u64,
+    /// What the adaptive engine knew of the question and of its choice when it was asked, so that
+    /// states can be learned anew although questions have changed since.
+    pub context: serde_json::Value,
 }
 
 /// Longest name of a policy in bytes.
@@ -95,6 +107,17 @@ pub struct StoredAnswer {
     pub sequence: u64,
     /// The answer.
     pub answer: Answer,
+}
+
+impl StoredAnswer {
+    /// What it comes to when `learner` gives an answer with the same id.
+    fn given_again_by(self, learner: LearnerId) -> Result<CommitOutcome> {
+        if self.answer.learner == learner {
+            Ok(CommitOutcome::Duplicate(Box::new(self)))
+        } else {
+            Err(Error::Conflict("answer id"))
+        }
+    }
 }
 
 /// A learner's encoded state. Versions begin with 1 and grow by one with each change.
@@ -166,6 +189,15 @@ pub struct Analysis {
     pub level: Level,
     /// For search by meaning.
     pub embedding: Vec<f32>,
+}
+
+/// Which skills are to be mastered before which others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prerequisites {
+    /// 0 before the first change; grows by one with each.
+    pub version: u64,
+    /// Skills with their direct prerequisites.
+    pub of: BTreeMap<SkillId, BTreeSet<SkillId>>,
 }
 
 /// A snapshot of the adaptive model, without its bytes.
@@ -244,6 +276,15 @@ pub trait Records: Send + Sync {
         after: Option<&QuestionId>,
         limit: usize,
     ) -> Result<Vec<Analysis>>;
+
+    /// The prerequisites of all skills; none, at version 0, before the first change.
+    async fn prerequisites(&self) -> Result<Prerequisites>;
+
+    /// Replaces the prerequisites of all skills by their next version.
+    ///
+    /// # Errors
+    /// `Conflict` unless its version is one above the stored one.
+    async fn put_prerequisites(&self, next: &Prerequisites) -> Result<()>;
 
     /// Adds a learner.
     ///
@@ -341,6 +382,9 @@ pub trait Records: Send + Sync {
 
     /// The snapshot with the greatest version.
     async fn latest_snapshot(&self) -> Result<Option<Snapshot>>;
+
+    /// The snapshot with the greatest version, without its bytes.
+    async fn latest_snapshot_info(&self) -> Result<Option<SnapshotInfo>>;
 
     /// All snapshots, the greatest version first.
     async fn snapshots(&self) -> Result<Vec<SnapshotInfo>>;

@@ -26,6 +26,7 @@ pub(super) fn status_name(status: Status) -> &'static str {
     match status {
         Status::Draft => "draft",
         Status::Published => "published",
+        Status::Pilot => "pilot",
         Status::Archived => "archived",
     }
 }
@@ -118,10 +119,13 @@ fn difficulty(text: &str) -> Result<u8, String> {
 }
 
 fn status(text: &str) -> Result<Status, String> {
-    [Status::Draft, Status::Published, Status::Archived]
+    [Status::Draft, Status::Published, Status::Pilot, Status::Archived]
         .into_iter()
         .find(|status| status_name(*status) == text)
         .ok_or_else(|| {
-            format!("unknown status “{}”; expected draft, published or archived", excerpt(text))
+            format!(
+                "unknown status “{}”; expected draft, published, pilot or archived",
+                excerpt(text)
+            )
         })
 }

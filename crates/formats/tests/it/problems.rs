@@ -74,7 +74,7 @@ fn labels_that_cannot_be_used_are_named_and_the_question_stays() {
         (4, "[tag:bloom:guess]", "expected remember"),
         (4, "[tag:difficulty:6]", "1 (easy) to 5 (hard)"),
         (22, "[tag:difficulty:2][tag:difficulty:3]", "already has one"),
-        (4, "[tag:status:gone]", "draft, published or archived"),
+        (4, "[tag:status:gone]", "draft, published, pilot or archived"),
         (4, "[tag:skill:Optics]", "no identifier"),
     ] {
         let source = format!("\n// {label}\nA {{T}}");

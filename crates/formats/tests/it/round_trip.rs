@@ -157,7 +157,7 @@ fn body() -> impl Strategy<Value = Body> {
 
 fn any_question() -> impl Strategy<Value = Question> {
     let formats = vec![TextFormat::Plain, TextFormat::Markdown, TextFormat::Html];
-    let states = vec![Status::Draft, Status::Published, Status::Archived];
+    let states = vec![Status::Draft, Status::Published, Status::Pilot, Status::Archived];
     let texts = (text(), required(), text(), line(), line());
     let labels = (
         option::of(select(&Level::ALL[..])),

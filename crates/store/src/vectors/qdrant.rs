@@ -224,6 +224,7 @@ fn question(payload: &HashMap<String, Value>) -> Result<QuestionId> {
 fn status(status: Status) -> &'static str {
     match status {
         Status::Draft => "draft",
+        Status::Pilot => "pilot",
         Status::Published => "published",
         Status::Archived => "archived",
     }

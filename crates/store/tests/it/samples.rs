@@ -2,8 +2,8 @@
 
 use quizmentor_core::{
     AcceptedNumber, AcceptedText, AnswerId, Body, Choice, LearnerId, Level, Mode, Pair,
-    PendingQuestion, Question, QuestionId, Response, Session, SessionId, SignedDuration, SkillId,
-    Status, TextFormat, Timestamp,
+    PendingQuestion, Question, QuestionId, Quota, Response, Session, SessionId, SignedDuration,
+    SkillId, Status, TestPlan, TextFormat, Timestamp,
 };
 use quizmentor_store::records::{Answer, AnswerCommit, Event, VersionedState};
 use serde_json::json;
@@ -108,7 +108,10 @@ pub(crate) fn session(id: SessionId, learner: LearnerId) -> Session {
         ended_at: None,
         answered: 0,
         correct: 0,
+        test: None,
         asked: vec![],
+        outcomes: vec![],
+        flow: json!(null),
         pending: None,
         version: 0,
     }
@@ -124,6 +127,15 @@ pub(crate) fn full_session(id: SessionId, learner: LearnerId) -> Session {
         why: json!({"text": ODD_TEXT, "terms": [0.1, -1, u64::MAX, null, {"a": true}]}),
         propensity: 1.0 / 3.0,
         predicted: 0.1 + 0.2,
+        pilot: true,
+        chances: json!([{"policy": "practice-2", "propensity": 1e-12}]),
+    };
+    let test = TestPlan {
+        blueprint: vec![Quota { skill: None, level: Some(Level::Apply), share: 1.0 / 3.0 }],
+        standard_error: Some(0.3),
+        cut: Some(0.7),
+        exposure: Some(0.25),
+        ..TestPlan::default()
     };
     Session {
         mode: Mode::Test,
@@ -132,7 +144,10 @@ pub(crate) fn full_session(id: SessionId, learner: LearnerId) -> Session {
         ended_at: Some(Timestamp::MAX),
         answered: u32::MAX,
         correct: 7,
+        test: Some(test),
         asked: vec![question_id("kind-1"), question_id("kind-0")],
+        outcomes: vec![Some(true), None],
+        flow: json!({"surprise": 0.1 + 0.2}),
         pending: Some(pending),
         ..session(id, learner)
     }
@@ -171,6 +186,7 @@ pub(crate) fn commit(id: AnswerId, session: &Session) -> AnswerCommit {
             propensity: 0.125,
             policy: "practice-1".into(),
             snapshot: 3,
+            context: json!({"item": {"guess": 0.1 + 0.2}, "text": ODD_TEXT}),
         },
         state: VersionedState { version: after.version, bytes: vec![after.version as u8; 100] },
         event: Event {

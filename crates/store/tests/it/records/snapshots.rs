@@ -27,6 +27,7 @@ async fn emptied_snapshots_keep_their_place(records: Arc<dyn Records>) {
 
 async fn the_latest_snapshot_counts(records: Arc<dyn Records>) {
     assert_eq!(records.latest_snapshot().await.unwrap(), None);
+    assert_eq!(records.latest_snapshot_info().await.unwrap(), None);
     assert_eq!(records.snapshots().await.unwrap(), []);
     let all_bytes: Vec<u8> = (0..=255).cycle().take(3_000_000).collect();
     let (first, second) = (
@@ -37,6 +38,7 @@ async fn the_latest_snapshot_counts(records: Arc<dyn Records>) {
     records.put_snapshot(second, &all_bytes).await.unwrap();
     let latest = records.latest_snapshot().await.unwrap();
     assert!(latest == Some(Snapshot { info: second, bytes: all_bytes }));
+    assert_eq!(records.latest_snapshot_info().await.unwrap(), Some(second));
     assert_eq!(records.snapshots().await.unwrap(), [second, first]);
 }
 

@@ -1,9 +1,8 @@
-//! How values are written to columns and read back, and what SQLite's errors mean.
+//! How values are written to columns and read back, and what the databases' errors mean.
 
 use quizmentor_core::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::error::ErrorKind;
-use uuid::Uuid;
+use sqlx::{error::ErrorKind, migrate::MigrateError, postgres::PgDatabaseError};
 
 use crate::{Error, Result};
 
@@ -38,8 +37,16 @@ pub(super) fn from_name<T: DeserializeOwned>(what: &'static str, name: String) -
     serde_json::from_value(name.into()).map_err(|e| Error::corrupt(what, e))
 }
 
-pub(super) fn uuid(what: &'static str, bytes: &[u8]) -> Result<Uuid> {
-    Uuid::from_slice(bytes).map_err(|e| Error::corrupt(what, e))
+/// Numbers as bytes: little-endian, number after number.
+pub(super) fn to_bytes(embedding: &[f32]) -> Vec<u8> {
+    embedding.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+pub(super) fn from_bytes(bytes: &[u8]) -> Result<Vec<f32>> {
+    let (numbers, []) = bytes.as_chunks::<4>() else {
+        return Err(Error::corrupt("embedding", "its length is no multiple of four bytes"));
+    };
+    Ok(numbers.iter().map(|&number| f32::from_le_bytes(number)).collect())
 }
 
 /// A counter as a column holds it.
@@ -83,24 +90,56 @@ pub(super) fn refused(error: sqlx::Error, taken: &'static str, missing: &'static
 
 /// What an error of the database `what` means.
 pub(super) fn error_at(what: &str, error: sqlx::Error) -> Error {
+    match fault(&error) {
+        Fault::Damaged => Error::corrupt(format!("database {what}"), error),
+        Fault::Full => Error::Full { what: format!("the disk of database {what}") },
+        Fault::Other => Error::unavailable(format!("database {what}"), error),
+    }
+}
+
+enum Fault {
+    Damaged,
+    Full,
+    Other,
+}
+
+fn fault(error: &sqlx::Error) -> Fault {
+    let Some(database) = error.as_database_error() else {
+        return match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Fault::Damaged,
+            _ => Fault::Other,
+        };
+    };
+    if let Some(error) = database.try_downcast_ref::<PgDatabaseError>() {
+        // <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+        return match error.code() {
+            "53100" => Fault::Full,
+            "XX001" | "XX002" => Fault::Damaged,
+            _ => Fault::Other,
+        };
+    }
     /// Primary result codes of SQLite, <https://sqlite.org/rescode.html>.
     const CORRUPT: i32 = 11;
     const FULL: i32 = 13;
     const NOT_A_DATABASE: i32 = 26;
 
-    let code = error.as_database_error().and_then(|e| e.code()?.parse::<i32>().ok());
-    match (code.map(|extended| extended & 0xff), &error) {
-        (Some(CORRUPT | NOT_A_DATABASE), _)
-        | (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
-            Error::corrupt(format!("database {what}"), error)
-        }
-        (Some(FULL), _) => Error::Full { what: format!("the disk of database {what}") },
-        _ => Error::unavailable(format!("database {what}"), error),
+    let code = database.code().and_then(|code| code.parse::<i32>().ok());
+    match code.map(|extended| extended & 0xff) {
+        Some(CORRUPT | NOT_A_DATABASE) => Fault::Damaged,
+        Some(FULL) => Fault::Full,
+        _ => Fault::Other,
     }
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         error_at("of the records", error)
+    }
+}
+
+pub(super) fn migration_error(error: MigrateError) -> sqlx::Error {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error,
+        other => sqlx::Error::Migrate(Box::new(other)),
     }
 }
