@@ -7,8 +7,10 @@ mod auth;
 mod bank;
 mod compute;
 mod extract;
+mod hot;
 mod jobs;
 mod limiter;
+mod live;
 mod practice;
 mod problem;
 mod routes;
@@ -46,6 +48,8 @@ pub struct App {
     pub identity: Arc<dyn Identity>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    hot: hot::Hot,
+    live: live::Live,
     bank: ArcSwap<Bank>,
     bank_writer: tokio::sync::Mutex<()>,
     bank_changed: tokio::sync::Notify,

@@ -15,7 +15,9 @@ use quizmentor_store::{
 use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
-use crate::{App, Compute, Identity, LINK_LIFE, LocalIdentity, auth, bank::Bank};
+use crate::{
+    App, Compute, Identity, LINK_LIFE, LocalIdentity, auth, bank::Bank, hot::Hot, live::Live,
+};
 
 /// What an [`App`] is made of.
 pub struct Components {
@@ -50,6 +52,8 @@ impl App {
             }),
         };
         let app = Self {
+            hot: Hot::new(Arc::clone(&parts.records), Arc::clone(&parts.cache)),
+            live: Live::default(),
             records: parts.records,
             cache: parts.cache,
             vectors: parts.vectors,
@@ -84,6 +88,12 @@ impl App {
         let _writer = self.bank_writer.lock().await;
         let bank = change(&self.bank.load());
         self.bank.store(Arc::new(bank));
+    }
+
+    /// Drops what this process and the cache keep of a learner whom the records have erased. What
+    /// other processes keep of their sessions ends within a minute.
+    pub async fn forget(&self, learner: LearnerId) {
+        self.hot.forget(learner).await;
     }
 
     /// Stores questions and shows them to requests at once.

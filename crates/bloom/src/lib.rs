@@ -26,4 +26,5 @@ mod workers;
 pub use classification::{Classification, Language, Probabilities, Reason, Verdict};
 pub use engine::{Analysis, Engine};
 pub use error::Error;
+pub use language::detect as detect_language;
 pub use validation::{Agreement, Finding, LevelCheck, Rule, Severity, Validation};

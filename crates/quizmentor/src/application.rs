@@ -10,14 +10,14 @@ use quizmentor_api::{
 use quizmentor_bloom::Engine;
 use quizmentor_core::{Clock, Role, SystemClock};
 use quizmentor_store::{
-    cache,
+    cache::{self, Cache},
     records::{Postgres, PostgresOptions, Records, Sqlite},
-    vectors,
+    vectors::{self, Vectors},
 };
 use tokio::{task::JoinHandle, time};
 
 use crate::{
-    config::{self, Config, Role as ServerRole},
+    config::{self, Config, Role as ServerRole, Secret},
     logging,
     serve::{Application, Start},
 };
@@ -27,7 +27,9 @@ const DATABASE: &str = "quizmentor.db";
 /// Name of the Bloom model in the models directory.
 pub(crate) const BLOOM_MODEL: &str = "bloom";
 /// Entries that the cache holds at most.
-const CACHE_ENTRIES: usize = 200_000;
+const CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
+/// Begin of all keys of the cache on a server.
+const NAMESPACE: &str = "quizmentor";
 /// Questions that can be searched by meaning at most.
 const VECTORS: usize = 1_000_000;
 /// Longest time that the records may take to answer the watchdog.
@@ -73,13 +75,11 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
             .context("cannot load the Bloom model; --models names the directory that holds it")?,
     );
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let dimensions = NonZeroUsize::new(engine.dimensions()).context("a model without embedding")?;
-    let entries = NonZeroUsize::new(CACHE_ENTRIES).context("a cache without room")?;
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let app = App::open(Components {
         records: Arc::clone(&records),
-        cache: Arc::new(cache::Memory::new(Arc::clone(&clock), entries)),
-        vectors: Arc::new(vectors::Memory::new(dimensions, VECTORS)),
+        cache: open_cache(&start.config, &clock).await?,
+        vectors: open_vectors(&start.config, &engine)?,
         compute: Compute::new(engine, workers),
         issuer: LocalIdentity::new(start.token_key.expose()),
         identity: Arc::new(LocalIdentity::new(start.token_key.expose())),
@@ -88,7 +88,7 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
     .await?;
     let roles = &start.config.server.roles;
     Ok(Installation {
-        background: background(&app, roles),
+        background: background(&app, &start.config),
         parts: parts(roles),
         welcome: welcome(records.as_ref(), clock.as_ref(), imported, &start.base_url).await?,
         app,
@@ -110,6 +110,35 @@ pub(crate) async fn open_records(
         options = options.password(password.text()?);
     }
     Ok(Arc::new(Postgres::open(&options).await?))
+}
+
+/// The cache: on the server that is set, else in memory. A server that is away may come later.
+async fn open_cache(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Cache>> {
+    let config::Cache { url, password_file } = &config.cache;
+    let Some(url) = url else {
+        return Ok(Arc::new(cache::Memory::new(Arc::clone(clock), CACHE_ENTRIES)));
+    };
+    let password = config::shared_secret(password_file.as_deref(), "cache-password")?;
+    let password = password.as_ref().map(Secret::text).transpose()?;
+    let cache = cache::Redis::new(url.as_str(), password, NAMESPACE)?;
+    if let Err(error) = cache.ping().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "serving without the cache");
+    }
+    Ok(Arc::new(cache))
+}
+
+/// The vectors: on the server that is set, else in memory. Each model has a collection of its own,
+/// so that processes with different ones can run side by side.
+fn open_vectors(config: &Config, engine: &Engine) -> anyhow::Result<Arc<dyn Vectors>> {
+    let config::Vectors { url, api_key_file } = &config.vectors;
+    let dimensions = NonZeroUsize::new(engine.dimensions()).context("a model without embedding")?;
+    let Some(url) = url else {
+        return Ok(Arc::new(vectors::Memory::new(dimensions, VECTORS)));
+    };
+    let key = config::shared_secret(api_key_file.as_deref(), "vectors-api-key")?;
+    let key = key.as_ref().map(Secret::text).transpose()?;
+    let collection = format!("{NAMESPACE}-{}", engine.version());
+    Ok(Arc::new(vectors::Qdrant::new(url.as_str(), key, &collection, dimensions)?))
 }
 
 /// A one-time link to sign in, and the minutes that it lasts.
@@ -154,13 +183,18 @@ fn parts(roles: &[ServerRole]) -> Vec<Part> {
         .collect()
 }
 
-fn background(app: &Arc<App>, roles: &[ServerRole]) -> Vec<JoinHandle<()>> {
-    let mut tasks = vec![tokio::spawn(Arc::clone(app).follow_bank())];
+fn background(app: &Arc<App>, config: &Config) -> Vec<JoinHandle<()>> {
+    let roles = &config.server.roles;
+    let mut tasks = vec![
+        tokio::spawn(Arc::clone(app).follow_bank()),
+        tokio::spawn(Arc::clone(app).follow_news()),
+    ];
     if roles.contains(&ServerRole::Jobs) {
         tasks.push(tokio::spawn(Arc::clone(app).learn_model()));
     }
-    // The embedded vectors live in this process, so whoever searches them fills them.
-    if roles.contains(&ServerRole::Bank) || roles.contains(&ServerRole::Jobs) {
+    // Vectors in memory are this process's own, so whoever searches them fills them.
+    let fills = config.vectors.url.is_none() && roles.contains(&ServerRole::Bank);
+    if fills || roles.contains(&ServerRole::Jobs) {
         tasks.push(tokio::spawn(Arc::clone(app).analyze_questions()));
     }
     tasks
@@ -183,6 +217,10 @@ impl Application for Installation {
             .await
             .context("the records do not answer")??;
         Ok(())
+    }
+
+    fn drain(&self) {
+        self.app.end_listening();
     }
 
     async fn close(&self) {

@@ -1,13 +1,14 @@
 //! Settings: documented defaults, one TOML file, the environment, flags.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::Context;
 use clap::ValueEnum;
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 use tracing_subscriber::EnvFilter;
 
@@ -49,6 +50,8 @@ pub(crate) struct Server {
     pub(crate) request_timeout: Duration,
     #[serde(deserialize_with = "duration")]
     pub(crate) drain_timeout: Duration,
+    #[serde(deserialize_with = "networks")]
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 /// Bounds on what one peer may take.
@@ -57,6 +60,14 @@ pub(crate) struct Server {
 pub(crate) struct Limits {
     #[serde(deserialize_with = "within::<_, 1, 1_000_000>")]
     pub(crate) connections: u32,
+    #[serde(deserialize_with = "within::<_, 1, 1_000_000>")]
+    pub(crate) connections_per_address: u32,
+    #[serde(deserialize_with = "within::<_, 1, 100_000>")]
+    pub(crate) requests: u32,
+    #[serde(deserialize_with = "within::<_, 0, 100_000>")]
+    pub(crate) queue: u32,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) queue_timeout: Duration,
     #[serde(deserialize_with = "duration")]
     pub(crate) header_timeout: Duration,
     #[serde(deserialize_with = "duration")]
@@ -139,6 +150,17 @@ fn roles<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Role>, D::Error> {
         return Err(D::Error::custom("a process needs at least one role"));
     }
     Ok(roles)
+}
+
+/// Networks, or single addresses.
+fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: String| {
+        text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+            let examples = "such as \"10.0.0.7\" or \"10.0.0.0/8\"";
+            D::Error::custom(format!("\"{text}\" is no address or network, {examples}"))
+        })
+    };
+    Vec::<String>::deserialize(input)?.into_iter().map(network).collect()
 }
 
 fn path<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::Error> {

@@ -3,6 +3,7 @@
 mod auth;
 mod bloom;
 mod learners;
+mod live;
 mod pages;
 mod questions;
 mod sessions;
@@ -46,7 +47,10 @@ impl Part {
     fn routes(self) -> OpenApiRouter<Arc<App>> {
         match self {
             Self::Bloom => bloom::routes(),
-            Self::Adaptive => auth::routes().merge(sessions::routes()).merge(learners::routes()),
+            Self::Adaptive => auth::routes()
+                .merge(sessions::routes())
+                .merge(learners::routes())
+                .merge(live::routes()),
             Self::Bank => subjects::routes().merge(questions::routes()),
             Self::Web => OpenApiRouter::from(pages::routes()),
         }

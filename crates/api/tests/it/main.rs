@@ -13,6 +13,7 @@ mod concurrency;
 mod description;
 mod exchange;
 mod learners;
+mod live;
 mod modes;
 mod roles;
 mod search;
