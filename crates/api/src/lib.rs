@@ -6,15 +6,18 @@
 mod auth;
 mod bank;
 mod compute;
+mod deliver;
 mod extract;
 mod hot;
 mod jobs;
 mod limiter;
 mod live;
 mod practice;
+mod privacy;
 mod problem;
 mod routes;
 mod upkeep;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -28,9 +31,13 @@ pub use auth::{
     link_hash, new_link_code,
 };
 pub use compute::Compute;
+pub use deliver::{Consumer, Delivery};
+pub use hot::forget_state;
+pub use privacy::export;
 pub use problem::{FieldError, Problem};
 pub use routes::{Part, openapi, router};
 pub use upkeep::{Components, StarterError, import_starter, invite};
+pub use webhook::Webhook;
 
 /// Everything that the routes need.
 pub struct App {

@@ -2,9 +2,11 @@
 
 mod auth;
 mod bloom;
+mod jobs;
 mod learners;
 mod live;
 mod pages;
+mod privacy;
 mod questions;
 mod sessions;
 mod subjects;
@@ -50,7 +52,9 @@ impl Part {
             Self::Adaptive => auth::routes()
                 .merge(sessions::routes())
                 .merge(learners::routes())
-                .merge(live::routes()),
+                .merge(live::routes())
+                .merge(privacy::routes())
+                .merge(jobs::routes()),
             Self::Bank => subjects::routes().merge(questions::routes()),
             Self::Web => OpenApiRouter::from(pages::routes()),
         }

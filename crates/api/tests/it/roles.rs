@@ -40,6 +40,7 @@ fn guarded() -> impl Iterator<Item = (Method, String)> {
 fn role_of(path: &str) -> Role {
     match path {
         "/v1/auth/invitations" => Role::Admin,
+        path if path.starts_with("/v1/learners") || path.starts_with("/v1/jobs") => Role::Admin,
         path if path.starts_with("/v1/questions") => Role::Author,
         _ => Role::Learner,
     }

@@ -5,8 +5,12 @@
 mod architecture;
 mod config;
 mod crash;
+mod failures;
 mod help;
 mod http;
+mod learner;
 mod lifecycle;
+mod postgres;
 mod process;
 mod simulate;
+mod stores;
