@@ -5,11 +5,14 @@ use std::{io::Write, time::Duration};
 use flate2::{Compression, write::GzEncoder};
 use quizmentor_adaptive::{
     Error,
-    evaluate::{AdaptiveReport, BadRows, adaptive, cat, unpacked},
+    evaluate::{AdaptiveReport, BadRows, Options, adaptive, cat, unpacked},
 };
 
+const SKIP: Options = Options { bad_rows: BadRows::Skip, peers: false };
+
 fn run(log: &str, bad_rows: BadRows) -> Result<AdaptiveReport, Error> {
-    adaptive(log.as_bytes(), None::<&[u8]>, bad_rows, || Duration::ZERO)
+    let options = Options { bad_rows, ..Options::default() };
+    adaptive(log.as_bytes(), None::<&[u8]>, options, || Duration::ZERO)
 }
 
 /// A log in which learners differ in ability and items in difficulty.
@@ -45,7 +48,8 @@ fn training_first_helps_the_first_answers() {
     let log = log("learner,item,correct", |l, i, y| format!("{l},{i},{y}"));
     let cold = run(&log, BadRows::Refuse).unwrap();
     let trained =
-        adaptive(log.as_bytes(), Some(log.as_bytes()), BadRows::Refuse, || Duration::ZERO).unwrap();
+        adaptive(log.as_bytes(), Some(log.as_bytes()), Options::default(), || Duration::ZERO)
+            .unwrap();
     assert!(trained.auc_first10 > cold.auc_first10);
     assert_eq!(trained.rows_scored, cold.rows_scored);
 }
@@ -99,11 +103,11 @@ fn gzip_is_unpacked() {
     let packed = packed.finish().unwrap();
     for bytes in [packed.as_slice(), b"learner,correct\na,1\nb,0\n"] {
         let log = unpacked(bytes).unwrap();
-        let report = adaptive(log, None::<&[u8]>, BadRows::Refuse, || Duration::ZERO).unwrap();
+        let report = adaptive(log, None::<&[u8]>, Options::default(), || Duration::ZERO).unwrap();
         assert_eq!(report.rows_scored, 2);
     }
     let cut = unpacked(&packed[..packed.len() / 2]).unwrap();
-    assert!(adaptive(cut, None::<&[u8]>, BadRows::Skip, || Duration::ZERO).is_err());
+    assert!(adaptive(cut, None::<&[u8]>, SKIP, || Duration::ZERO).is_err());
 }
 
 fn bank(count: usize) -> String {

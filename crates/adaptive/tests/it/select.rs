@@ -240,6 +240,8 @@ fn states_outlive_the_catalogue() {
                     guess: f64::from(item.guess),
                     difficulty: item.difficulty,
                     expected_ms: item.expected_ms,
+                    neighbours: Vec::new(),
+                    pilot: false,
                 }
             })
             .collect();

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use quizmentor_adaptive::evaluate::{self, BadRows, unpacked};
+use quizmentor_adaptive::evaluate::{self, BadRows, Options, unpacked};
 
 use super::{bloom_engine, counter, print_json};
 
@@ -43,6 +43,9 @@ pub(crate) struct Adaptive {
     /// Skip malformed rows and count them, instead of stopping at the first
     #[arg(long)]
     skip_bad_rows: bool,
+    /// Measure simpler models (item mean, Elo, two-parameter logistic, Best-LR) on the same rows
+    #[arg(long)]
+    peers: bool,
 }
 
 #[derive(Debug, Args)]
@@ -89,8 +92,9 @@ fn bloom(arguments: &Bloom) -> anyhow::Result<()> {
 
 fn adaptive(arguments: &Adaptive) -> anyhow::Result<()> {
     let bad_rows = if arguments.skip_bad_rows { BadRows::Skip } else { BadRows::Refuse };
+    let options = Options { bad_rows, peers: arguments.peers };
     let train = arguments.train.as_deref().map(open).transpose()?;
-    let report = evaluate::adaptive(open(&arguments.file)?, train, bad_rows, stopwatch())
+    let report = evaluate::adaptive(open(&arguments.file)?, train, options, stopwatch())
         .with_context(|| arguments.file.display().to_string())?;
     print_json(&report)
 }
