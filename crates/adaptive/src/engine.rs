@@ -53,6 +53,8 @@ pub struct Engine {
     typical: Vec<Typical>,
     /// By skill, its items but for pilots, the easiest first.
     by_difficulty: Vec<Vec<u32>>,
+    /// Items but for pilots, those of several skills counted for each.
+    scored: usize,
     pilots: Vec<u32>,
     /// By skill, positions of its prerequisites.
     prerequisites: Vec<Vec<usize>>,
@@ -73,8 +75,19 @@ impl Engine {
         let answers: u64 =
             catalog.items().iter().map(|item| u64::from(model.item_answers(item.key))).sum();
         let mean_answers = answers as f32 / catalog.len().max(1) as f32;
+        let scored = by_difficulty.iter().map(Vec::len).sum();
         let prerequisites = vec![Vec::new(); catalog.skills().len()];
-        Self { catalog, model, curves, typical, by_difficulty, pilots, prerequisites, mean_answers }
+        Self {
+            catalog,
+            model,
+            curves,
+            typical,
+            by_difficulty,
+            scored,
+            pilots,
+            prerequisites,
+            mean_answers,
+        }
     }
 
     /// The same with skills that open only when their prerequisites are mastered. Prerequisites
@@ -137,6 +150,11 @@ impl Engine {
     /// The items of a skill but for pilots, the easiest first; by position of the skill.
     pub(crate) fn by_difficulty(&self, skill: usize) -> &[u32] {
         &self.by_difficulty[skill]
+    }
+
+    /// Items but for pilots, those of several skills counted for each.
+    pub(crate) fn scored(&self) -> usize {
+        self.scored
     }
 
     /// The items on trial.

@@ -66,7 +66,12 @@ impl Fold {
 
     /// The model as it stands, under the next version, for serving to swap to.
     pub fn publish(&mut self) -> Arc<Model> {
-        self.model.next_version();
+        self.publish_as(self.model.version() + 1)
+    }
+
+    /// The same under a version that it had before.
+    pub fn publish_as(&mut self, version: u64) -> Arc<Model> {
+        self.model.set_version(version);
         Arc::new(self.model.clone())
     }
 

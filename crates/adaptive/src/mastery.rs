@@ -78,7 +78,7 @@ pub struct Mastery {
 /// Standard normal quantile of 95 %, for an interval of 90 %.
 const Z_90: f64 = 1.644_854;
 /// A level is mastered when success on its typical item is at least this …
-const MASTERED: f64 = 0.7;
+pub const MASTERED: f64 = 0.7;
 /// … at the lower quartile of the ability (standard normal quantile of 25 %).
 const LIKELY_ENOUGH: f64 = -0.674_49;
 

@@ -134,8 +134,8 @@ impl Model {
         self.version
     }
 
-    pub(crate) fn next_version(&mut self) {
-        self.version += 1;
+    pub(crate) fn set_version(&mut self, version: u64) {
+        self.version = version;
     }
 
     /// Answers learned from.
@@ -162,6 +162,13 @@ impl Model {
                 sum.variance + share * share * skill.variance,
             )
         })
+    }
+
+    /// The difficulty at which a learner of average ability is as often right as wrong, guessing
+    /// aside; in logits, on the scale of [`difficulty`](Self::difficulty).
+    #[must_use]
+    pub fn mean_difficulty(&self) -> f32 {
+        self.intercept.mean
     }
 
     /// An item's discrimination: how steeply the chance of a right answer grows with ability.

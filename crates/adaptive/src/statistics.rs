@@ -9,12 +9,31 @@ use crate::{Error, ItemKey, Model, calibration::Counts, policy::Tally, select::E
 /// Counts over all answers so far.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Statistics {
-    /// How each item does.
-    pub items: BTreeMap<ItemKey, Counts>,
+    /// How each item does, with a name of its content.
+    items: BTreeMap<ItemKey, (u128, Counts)>,
     /// What the choices of each policy earned.
     pub policies: BTreeMap<String, Tally>,
     /// Which tests showed which items.
     pub exposure: Exposure,
+}
+
+impl Statistics {
+    /// How an item does; `None` when nobody answered it.
+    #[must_use]
+    pub fn item(&self, key: ItemKey, content: u128) -> Option<&Counts> {
+        self.items.get(&key).filter(|(known, _)| *known == content).map(|(_, counts)| counts)
+    }
+
+    /// The counts of an item. When its content is another than before, they begin anew: what was
+    /// chosen among other options says nothing.
+    pub fn counts(&mut self, key: ItemKey, content: u128) -> &mut Counts {
+        let (known, counts) = self.items.entry(key).or_insert_with(|| (content, Counts::default()));
+        if *known != content {
+            *known = content;
+            *counts = Counts::default();
+        }
+        counts
+    }
 }
 
 /// Model and statistics as they are stored together.
@@ -58,9 +77,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn another_content_begins_anew() {
+        let (mut statistics, key) = (Statistics::default(), ItemKey::of("q"));
+        statistics.counts(key, 1).add(&[0], 0.5, 0.7, true);
+        assert_eq!(statistics.item(key, 1).unwrap().report(&[true]).answers, 1);
+        assert_eq!(statistics.item(key, 2), None);
+        statistics.counts(key, 2).add(&[0], 0.5, 0.7, true);
+        assert_eq!(statistics.item(key, 2).unwrap().report(&[true]).answers, 1);
+    }
+
+    #[test]
     fn a_snapshot_comes_back_and_other_bytes_are_refused() {
         let mut statistics = Statistics::default();
-        statistics.items.entry(ItemKey::of("q")).or_default().add(&[2], 0.5, 0.7, true);
+        statistics.counts(ItemKey::of("q"), 1).add(&[2], 0.5, 0.7, true);
         statistics.policies.entry("practice-1".into()).or_default().add(1.0, 0.7);
         statistics.exposure.begin();
         statistics.exposure.note(ItemKey::of("q"));

@@ -19,7 +19,7 @@ const MOST: usize = 512;
 /// Skills drawn, where there are more candidates …
 const SKILLS: usize = 8;
 /// … and items of each, the nearest to the wished probability of success.
-const NEAREST: usize = 24;
+const NEAREST: usize = 16;
 
 /// Candidates by how freely they may be asked.
 #[derive(Debug, Default)]
@@ -69,6 +69,10 @@ pub(super) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub(super) fn new(engine: &'a Engine, request: &'a Request<'a>) -> Self {
+        if request.subject.is_none() && request.skills.is_empty() {
+            let skills = (0..engine.catalog().skills().len()).collect();
+            return Self { engine, request, skills, size: engine.scored() };
+        }
         let all = engine.catalog().skills().iter();
         let skills: Vec<usize> = all
             .enumerate()

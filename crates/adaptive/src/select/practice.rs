@@ -170,6 +170,8 @@ struct Competitor {
     probability: f64,
     skill: Option<SkillKey>,
     guess: f64,
+    /// The prediction in logits, guessing aside.
+    knows: f64,
     slope: f64,
     /// Variance of the prediction, in squared logits.
     variance: f64,
@@ -226,6 +228,7 @@ fn competitor(
 ) -> Competitor {
     let item = &engine.catalog().items()[index as usize];
     let prediction = engine.model().predict(learner, item, now);
+    let guess = f64::from(item.guess);
     let skill = item.skills.first().copied();
     let repeated = skill.is_some() && learner.previous.skill == skill;
     let terms = Terms {
@@ -239,7 +242,8 @@ fn competitor(
         index,
         probability: prediction.probability,
         skill,
-        guess: f64::from(item.guess),
+        guess,
+        knows: logit((prediction.probability - guess) / (1.0 - guess)),
         slope: engine.model().discrimination(item),
         variance: prediction.variance,
         terms,
@@ -308,8 +312,7 @@ fn chances(
 /// The prediction if the ability were `shift` logits away from its mean.
 fn shifted(competitor: &Competitor, shift: f64) -> f64 {
     let guess = competitor.guess;
-    let knows = logit((competitor.probability - guess) / (1.0 - guess));
-    guess + (1.0 - guess) * sigmoid(knows + shift)
+    guess + (1.0 - guess) * sigmoid(competitor.knows + shift)
 }
 
 /// A draw from a belief, less its mean (Box & Muller, 1958).

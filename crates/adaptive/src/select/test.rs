@@ -23,6 +23,8 @@ pub const POLICY: &str = "test-2";
 const SHORT_LIST: usize = 16;
 /// Weight of the logarithm of information against that of exposure.
 const TEMPERATURE: f64 = 0.2;
+/// Nothing is decided by fewer scored answers, whatever is believed of learners in general.
+const DECISIVE: usize = 5;
 /// Standard normal quantile of 95 %: the certainty of a decision, and the interval of 90 %.
 const CERTAIN: f64 = 1.644_854;
 
@@ -80,7 +82,9 @@ pub fn measure(engine: &Engine, request: &Request<'_>) -> Option<Measurement> {
     let estimate = ability.estimate();
     let at = |sd: f64| curve.probability(estimate.mean + sd * estimate.error);
     let (probability, low, high) = (at(0.0), at(-CERTAIN), at(CERTAIN));
+    let too_few = (answers as usize) < DECISIVE.min(sitting.plan.length);
     let verdict = sitting.plan.cut.map(|cut| match () {
+        () if too_few => Verdict::Open,
         () if low > cut => Verdict::Pass,
         () if high < cut => Verdict::Fail,
         () => Verdict::Open,
