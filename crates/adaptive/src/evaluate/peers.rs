@@ -108,7 +108,7 @@ impl Peer for TwoParameters {
         let slope = f64::from(log_slope.mean).exp();
         let mean = slope * f64::from(ability.mean - difficulty.mean + self.intercept.mean);
         let variance = slope * slope * f64::from(ability.variance + 0.01 + difficulty.variance);
-        let p = sigmoid(mean / (1.0 + 0.3927 * variance).sqrt());
+        let p = sigmoid(mean / (1.0 + std::f64::consts::FRAC_PI_8 * variance).sqrt());
         let curvature = (sigmoid(mean) * (1.0 - sigmoid(mean))).max(0.02);
         let spread = 1.0 + curvature * variance;
         let error = worth(right) - p;
