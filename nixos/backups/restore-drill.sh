@@ -17,9 +17,8 @@ export RESTIC_REPOSITORY_FILE=$CREDENTIALS_DIRECTORY/repository
 export RESTIC_CACHE_DIR=$STATE_DIRECTORY/cache
 restic restore latest --host="$(cat /proc/sys/kernel/hostname)" --target="$scratch/copy" --include="$DIRECTORY"
 chown --recursive postgres:postgres "$STATE_DIRECTORY"
-export BASE_BACKUPS=$scratch/copy$DIRECTORY/base ARCHIVE=$scratch/copy$DIRECTORY/wal
 
-as_postgres /run/current-system/sw/bin/quizmentor-records restore "$scratch/data"
+as_postgres quizmentor-records restore --from "$scratch/copy$DIRECTORY" "$scratch/data"
 as_postgres pg_ctl --pgdata="$scratch/data" --wait --timeout=3600 --log="$scratch/log" \
     --options="-c listen_addresses='' -c unix_socket_directories='$socket' -c shared_buffers=64MB" start ||
     { cat "$scratch/log"; exit 1; }

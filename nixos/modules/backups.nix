@@ -93,7 +93,7 @@ let
       quizmentor-base-backup = job {
         description = "Base backup of the records";
         user = "postgres";
-        exec = lib.getExe (script "base-backup" [ "/run/current-system/sw" ]);
+        exec = lib.getExe (script "base-backup" [ fleet.records.command ]);
         at = "01:00";
       };
     }
@@ -140,6 +140,7 @@ let
         exec = lib.getExe (
           script "restore-drill" [
             config.services.postgresql.finalPackage
+            fleet.records.command
             pkgs.findutils
             pkgs.gnused
             pkgs.gnutar

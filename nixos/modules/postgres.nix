@@ -103,6 +103,11 @@ in
       defaultText = "base in the directory of backups";
       description = "Where base backups are kept.";
     };
+    command = mkOption {
+      type = types.package;
+      readOnly = true;
+      description = "The command of operators, quizmentor-records.";
+    };
     localPort = mkOption {
       type = types.port;
       default = 6432;
@@ -111,6 +116,7 @@ in
   };
 
   config = lib.mkMerge [
+    { quizmentor.records.command = records; }
     (lib.mkIf (nodes != { } && fleet.hasRole "balancer") {
       services.haproxy.config = lib.mkAfter ''
         # The primary of the records, whichever node it is on.

@@ -4,7 +4,9 @@
 #   promote [--force]   makes this standby the primary
 #   rebuild             replaces this node's data by a copy of the primary's
 #   backup              makes a base backup
-#   restore DIR [TIME]  puts the newest base backup and the WAL since then, up to TIME, into DIR
+#   restore [--from COPY] DIR [TIME]
+#                       puts the newest base backup and the WAL since then, up to TIME, into DIR;
+#                       COPY is a directory of backups (with base and wal), by default this node's
 #
 # Units use two more: set-up (passwords and slots) and answer-role (an HTTP answer on a socket).
 
@@ -128,10 +130,15 @@ prune() {
     pg_archivecleanup -x .zst "$ARCHIVE" "$first"
 }
 
-# restore DIR [TIME]: a data directory, ready to be started, that recovers to TIME, or to the end of
+# restore [--from COPY] DIR [TIME]: a data directory, ready to be started, that recovers to TIME, or to the end of
 # the archive.
 restore() {
-    local directory=$1 time=${2-} newest
+    local directory time newest
+    if [ "${1-}" = --from ]; then
+        BASE_BACKUPS=${2:?a directory of backups}/base ARCHIVE=$2/wal
+        shift 2
+    fi
+    directory=${1:?a directory that does not exist yet} time=${2-}
     newest=$(find "$BASE_BACKUPS" -mindepth 1 -maxdepth 1 -name '2*' -printf '%f\n' | sort |
         { if [ -n "$time" ]; then
             awk -v limit="$(date --utc --date="$time" +%Y%m%dT%H%M%SZ)" '$0 <= limit'
@@ -157,8 +164,8 @@ status) status ;;
 promote) promote "${2-}" ;;
 rebuild) rebuild ;;
 backup) backup ;;
-restore) restore "${2:?a directory that does not exist yet}" "${3-}" ;;
+restore) restore "${@:2}" ;;
 set-up) set_up ;;
 answer-role) answer_role ;;
-*) fail 'usage: quizmentor-records status | promote [--force] | rebuild | backup | restore DIR [TIME]' ;;
+*) fail 'usage: quizmentor-records status | promote [--force] | rebuild | backup | restore [--from COPY] DIR [TIME]' ;;
 esac
