@@ -1,7 +1,7 @@
 //! Prints what a model costs here: `measure MODEL_DIR < questions`, one question a line.
 //!
-//! Loading, one question at a time and in bulk, each on one thread at a time, and the memory that
-//! is resident afterwards (Linux).
+//! Loading, one question at a time and in bulk, each on one thread, in processor time and as it
+//! passes, and the memory that is resident afterwards (Linux).
 
 use std::{
     env, fs,
@@ -26,23 +26,27 @@ fn main() -> Result<(), Error> {
     let (_, first) = timed(|| engine.classify(&["Why does ice float?"]));
     println!("load {load:.1?}, first answer {first:.1?}, resident {} MB", resident_megabytes());
 
-    let half = texts.len() / 2;
+    let (half, rest) = texts.split_at(texts.len() / 2);
+    let start = processor_time();
     let mut single: Vec<Duration> =
-        texts[..half].iter().map(|text| timed(|| engine.classify(&[text])).1).collect();
+        half.iter().map(|text| timed(|| engine.classify(&[text])).1).collect();
+    let each = (processor_time() - start) / half.len() as u32;
     single.sort();
-    println!("one at a time: median {:.2?} of {}", single[half / 2], half);
+    println!("one at a time: {each:.1?} of processor time, median {:.1?}", single[half.len() / 2]);
 
-    let rest = &texts[half..];
+    let start = processor_time();
     let (_, bulk) = timed(|| rest.chunks(BULK).for_each(|chunk| drop(engine.classify(chunk))));
+    let count = rest.len() as f64;
     println!(
-        "in bulk: {:.0} questions/s of {}",
-        rest.len() as f64 / bulk.as_secs_f64(),
-        rest.len()
+        "in bulk: {:.0} questions a second of processor time, {:.0} as it passed",
+        count / (processor_time() - start).as_secs_f64(),
+        count / bulk.as_secs_f64(),
     );
 
-    let (_, cached) =
-        timed(|| rest.iter().rev().take(500).for_each(|text| drop(engine.classify(&[text]))));
-    println!("again: {:.1?} each, resident {} MB", cached / 500, resident_megabytes());
+    let start = processor_time();
+    rest.iter().rev().take(500).for_each(|text| drop(engine.classify(&[text])));
+    let each = (processor_time() - start) / 500;
+    println!("again: {each:.1?} each, resident {} MB", resident_megabytes());
     Ok(())
 }
 
@@ -50,6 +54,13 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
     let outcome = work();
     (outcome, start.elapsed())
+}
+
+/// Time that this thread has spent on a processor.
+fn processor_time() -> Duration {
+    let status = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = status.split_whitespace().next().and_then(|field| field.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
 fn resident_megabytes() -> u64 {

@@ -21,7 +21,7 @@ impl TextTokenizer {
     pub(crate) fn new(artifact: &Artifact) -> Result<Self, Error> {
         let problem = |error: tokenizers::Error| artifact.tokenizer_problem(error.to_string());
         let config = &artifact.config.encoder;
-        let mut tokenizer = Tokenizer::from_bytes(&artifact.tokenizer).map_err(problem)?;
+        let mut tokenizer = Tokenizer::from_bytes((*artifact.tokenizer).as_ref()).map_err(problem)?;
         let vocabulary = tokenizer.get_vocab(true);
         if vocabulary.values().any(|&id| id as usize >= config.vocabulary) {
             return Err(artifact.tokenizer_problem(format!(

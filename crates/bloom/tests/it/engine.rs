@@ -3,7 +3,7 @@
 use std::{sync::Arc, thread};
 
 use proptest::prelude::*;
-use quizmentor_bloom::{Classification, Reason, Verdict};
+use quizmentor_bloom::{Arithmetic, Classification, Engine, Reason, Verdict};
 use quizmentor_core::{Level, limits};
 use tempfile::TempDir;
 
@@ -33,7 +33,7 @@ fn outcomes_are_those_of_the_plain_mathematics() {
     let dir = TempDir::new().unwrap();
     let model = TinyModel::new(7);
     model.write(dir.path());
-    let engine = quizmentor_bloom::Engine::load(dir.path()).unwrap();
+    let load = |arithmetic| Engine::load_with(dir.path(), arithmetic).unwrap();
     let ids: [&[usize]; 5] = [
         &[2, 5, 6, 7, 8, 9, 10, 17, 3],
         &[2, 11, 12, 13, 14, 15, 16, 18, 3],
@@ -41,12 +41,14 @@ fn outcomes_are_those_of_the_plain_mathematics() {
         &[2, 3],
         &[2, 5, 6, 7, 8, 9, 7, 8, 9, 7, 8, 3],
     ];
-    for (analysis, ids) in engine.analyze(&TEXTS).iter().zip(ids) {
-        let pooled = model.pooled(ids);
-        let found = probabilities(&analysis.classification);
-        assert!(difference(&found, model.probabilities(&pooled)) < 1e-5, "{ids:?}: {found:?}");
-        assert!(difference(&analysis.embedding, model.embedding(ids)) < 1e-5);
-        assert_eq!(analysis.classification.truncated, ids.len() == MAX_TOKENS);
+    for (arithmetic, tolerance) in [(Arithmetic::Float, 1e-5), (Arithmetic::Int8, 0.02)] {
+        for (analysis, ids) in load(arithmetic).analyze(&TEXTS).iter().zip(ids) {
+            let expected = model.probabilities(&model.pooled(ids));
+            let found = probabilities(&analysis.classification);
+            assert!(difference(&found, expected) < tolerance, "{arithmetic:?} {ids:?}: {found:?}");
+            assert!(difference(&analysis.embedding, model.embedding(ids)) < 1e-5);
+            assert_eq!(analysis.classification.truncated, ids.len() == MAX_TOKENS);
+        }
     }
 }
 
@@ -75,8 +77,7 @@ fn a_text_fares_alike_alone_in_a_batch_and_from_the_cache() {
     let other = tiny_engine();
     for (text, batched) in TEXTS.iter().zip(&together) {
         let alone = other.analyze(&[text]).remove(0);
-        let expected = probabilities(&batched.classification).map(f64::from);
-        assert!(difference(&probabilities(&alone.classification), expected) < 1e-5);
+        assert_eq!(alone, *batched);
         assert_eq!(engine.classify(&[text])[0], batched.classification);
         assert_eq!(engine.embed(&[text])[0], batched.embedding);
     }
