@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bloom_training.data import SOURCES, Row
-from bloom_training.fit import GENERAL, HEADS
+from bloom_training.lessons import GENERAL, HEADS, Lessons
 from bloom_training.model import BloomModel
 from bloom_training.solve import minimise
 
@@ -15,23 +14,20 @@ GENERAL_SHARE = 0.1
 """Share of the gate that every text leaves to the general head, as an ensemble against unfamiliar conventions."""
 
 
-def polish(model: BloomModel, pooled: Tensor, rows: list[Row]) -> None:
+def polish(model: BloomModel, pooled: Tensor, lessons: Lessons) -> None:
     """Refits heads and gate in place.
 
     Args:
         model: whose heads start the fit and are what its ridge pulls to.
-        pooled: the encoder's vectors of ``rows``, shape [rows, HIDDEN].
-        rows: the training rows.
+        pooled: the encoder's vectors of the training rows, shape [rows, HIDDEN].
+        lessons: what the heads are taught about those rows.
     """
-    targets = torch.tensor([row.target.tolist() for row in rows])
-    own = torch.tensor([HEADS.index(SOURCES[row.source].head) for row in rows])
-    weights = torch.tensor([SOURCES[row.source].weight for row in rows])
-    share = _equal_shares(own)
+    share = _equal_shares(lessons.heads)
     for head in range(len(HEADS)):
-        mine = torch.ones_like(own, dtype=torch.bool) if head == GENERAL else own == head
-        row_weights = weights * share if head == GENERAL else weights
-        _fit_head(model, head, pooled[mine], targets[mine], row_weights[mine])
-    _fit_gate(model, pooled, own, share)
+        taught = lessons.weights[:, head] > 0
+        weights = lessons.weights[:, head] * (share if head == GENERAL else 1.0)
+        _fit_head(model, head, pooled[taught], lessons.targets[taught, head], weights[taught])
+    _fit_gate(model, pooled, lessons.heads, share)
 
 
 def _equal_shares(own: Tensor) -> Tensor:
