@@ -17,7 +17,7 @@ WORDS = "words.safetensors"
 FILES = (CONFIG, TOKENIZER, STUDENT, ENCODER, WORDS)
 ROUNDED = {
     ENCODER: ("word", "qkv", "attention_output", "up", "down"),
-    STUDENT: ("embeddings", "convolution", "hidden", "output"),
+    STUDENT: ("embeddings", "convolution", "hidden", "output", "route"),
     WORDS: ("words",),
 }
 """Matrices that each file stores in 8 bits, by the last part of the name before ``.weight``."""

@@ -60,3 +60,8 @@ def certainty(probability: Tensor) -> Tensor:
 def logit(probability: Tensor) -> Tensor:
     """ln(x / (1 - x)) with x kept away from 0 and 1."""
     return torch.logit(probability, eps=_EDGE)
+
+
+def mixture(heads: Tensor, route: Tensor) -> Tensor:
+    """Mean of the heads' probabilities [rows, heads, 6], weighted by the softmax of ``route`` [rows, heads]; shape [rows, 6]."""
+    return (torch.softmax(route, 1)[..., None] * heads).sum(1)

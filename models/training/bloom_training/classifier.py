@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bloom_training import artifact, base, layout, lessons, model, predict, student, word_vectors
 from bloom_training.artifact import Artifact
-from bloom_training.cascade import BothCalibration, Cascade, StudentCalibration, certainty
+from bloom_training.cascade import BothCalibration, Cascade, StudentCalibration, certainty, mixture
 from bloom_training.data import LEVELS, Row
 from bloom_training.model import BloomModel
 from bloom_training.student import Student
@@ -51,11 +51,11 @@ class Classifier:
     @torch.no_grad()
     def answers(self, rows: list[Row]) -> Answers:
         """Reads every row with both networks and says what each path gives."""
-        logits = predict.student_logits(self.student, self.tokenizer, rows)
-        mixture = predict.opinion(self.encoder, predict.pooled_vectors(self.encoder, self.tokenizer, rows))
-        probabilities, stopped = self.cascade(logits, mixture)
+        logits, route = predict.student_logits(self.student, self.tokenizer, rows)
+        mixed = mixture(predict.by_head(self.encoder, self.tokenizer, rows), route)
+        probabilities, stopped = self.cascade(logits, mixed)
         own = self.cascade.alone(logits)
-        return Answers(probabilities, own, self.cascade.both(mixture, logits), certainty(own), stopped)
+        return Answers(probabilities, own, self.cascade.both(mixed, logits), certainty(own), stopped)
 
     def reference(self, texts: list[str]) -> list[dict]:
         """One entry a text, for the tests of other implementations (see FORMAT.md)."""

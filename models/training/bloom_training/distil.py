@@ -1,4 +1,5 @@
-"""Teaching the student: what the larger model says about the training texts and about new texts made of their pieces."""
+"""Teaching the student: what the heads are taught about the training texts, what the teacher says about new texts made of
+their pieces, and which convention a text follows."""
 
 import dataclasses
 import random
@@ -16,6 +17,10 @@ from bloom_training.data import Row, pad
 from bloom_training.student import DIMENSIONS, Student
 
 
+UNKNOWN = -1
+"""Convention of a text that belongs to no source."""
+
+
 @dataclass(frozen=True)
 class StudentRecipe:
     """How the student is taught.
@@ -25,7 +30,8 @@ class StudentRecipe:
         batch: texts a step.
         rate: peak learning rate; linear warm-up over 100 steps, then linear decay to 0.
         mixed: texts made of pieces, for each training text.
-        labels: share of the row's own labels in its target; the rest is the teacher's opinion.
+        route_weight: weight of the loss of the route.
+        route_balance: a convention of n texts counts n to the power of 1 less this; 1 would make all equal.
         seed: of texts, batches and dropout.
     """
 
@@ -33,7 +39,8 @@ class StudentRecipe:
     batch: int = 64
     rate: float = 1e-3
     mixed: float = 1.0
-    labels: float = 0.3
+    route_weight: float = 0.3
+    route_balance: float = 0.75
     seed: int = 1
 
 
@@ -69,33 +76,56 @@ def new_student(tokenizer: Tokenizer, words: np.ndarray, seed: int) -> Student:
     return student
 
 
-def teach(student: Student, texts: list[list[int]], targets: Tensor, recipe: StudentRecipe) -> Student:
+def teach(student: Student, texts: list[list[int]], targets: Tensor, conventions: Tensor, recipe: StudentRecipe) -> Student:
     """Trains in place.
 
     Args:
         student: to train.
         texts: token ids of each text.
         targets: probabilities of the levels, shape [texts, 6].
+        conventions: the head of each text's source, or -1 where there is none, shape [texts].
         recipe: how.
     """
     torch.manual_seed(recipe.seed)
     batches = [batch for epoch in range(recipe.epochs) for batch in _batches(texts, recipe, epoch)]
-    vectors = [student.embeddings.weight, student.importance]
-    rest = [value for name, value in student.named_parameters() if name not in ("embeddings.weight", "importance")]
-    groups = [{"params": vectors, "weight_decay": 0.0}, {"params": rest, "weight_decay": 0.01}]
-    optimiser = torch.optim.AdamW(groups, lr=recipe.rate, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1.0, (step + 1) / 100) * (len(batches) - step) / len(batches)
-    )
+    weights = _balance(conventions, recipe.route_balance) * recipe.route_weight
+    optimiser, schedule = _optimiser(student, recipe, len(batches))
     student.train()
     for batch in tqdm(batches, unit="step", mininterval=5, desc="student"):
-        logits = student(*pad([texts[index] for index in batch]))
-        loss = F.binary_cross_entropy_with_logits(logits, targets[batch], reduction="none").sum(1).mean()
+        levels, route = student(*pad([texts[index] for index in batch]))
+        told = F.binary_cross_entropy_with_logits(levels, targets[batch], reduction="none").sum(1)
+        led = F.cross_entropy(route, conventions[batch], ignore_index=UNKNOWN, reduction="none")
+        loss = (told + weights[batch] * led).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
     return student.eval()
+
+
+def _balance(conventions: Tensor, power: float) -> Tensor:
+    """Weights of mean 1 over the texts of known convention, falling with the number of texts that share it."""
+    known = conventions != UNKNOWN
+    counts = torch.bincount(conventions[known]).clamp(min=1).float()
+    weights = torch.zeros(len(conventions))
+    weights[known] = counts.pow(-power)[conventions[known]]
+    return weights / weights[known].mean()
+
+
+def _optimiser(
+    student: Student, recipe: StudentRecipe, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    vectors = ("embeddings.weight", "importance")
+    named = dict(student.named_parameters())
+    groups = [
+        {"params": [named[name] for name in vectors], "weight_decay": 0.0},
+        {"params": [value for name, value in named.items() if name not in vectors], "weight_decay": 0.01},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=recipe.rate, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1.0, (step + 1) / 100) * (steps - step) / steps
+    )
+    return optimiser, schedule
 
 
 def identity(recipe: StudentRecipe, texts: int) -> str:

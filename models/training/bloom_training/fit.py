@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from bloom_training import base, layout, stages
 from bloom_training.data import LEVELS, Row, epoch_batches, pad, tokenise
-from bloom_training.lessons import HEADS, GENERAL, Lessons
+from bloom_training.lessons import HEADS, Lessons
 from bloom_training.model import BloomModel
 
 CHECKPOINT_STEPS = 200
@@ -31,9 +31,8 @@ class Recipe:
         rate: peak learning rate of the last layer; linear warm-up over 6 % of the steps, then linear decay to 0.
         rate_decay: factor of the rate from each layer to the one below it. Word embeddings stay as they are.
         frozen_layers: lowest layers that stay as they are, with the embeddings, if there are any.
-        head_rate: peak learning rate of heads and gate.
+        head_rate: peak learning rate of the heads.
         average: decay of the running average of the weights, which is what is kept.
-        gate_smoothing: share of the gate's target that goes to the general head.
         seed: of batches and dropout.
     """
 
@@ -44,16 +43,15 @@ class Recipe:
     frozen_layers: int = 0
     head_rate: float = 1e-3
     average: float = 0.998
-    gate_smoothing: float = 0.2
     seed: int = 1
 
 
 def new_model(tokenizer: Tokenizer, old_ids: np.ndarray) -> BloomModel:
-    """The base encoder with heads at zero; the gate is drawn from torch's generator (constant in a new process)."""
+    """The base encoder with heads at zero."""
     model = BloomModel(tokenizer.get_vocab_size(), base.MAX_TOKENS, len(HEADS), len(LEVELS))
     tensors = layout.from_base(base.base_weights(), old_ids, base.MAX_TOKENS)
     missing, unknown = model.load_state_dict({k: torch.tensor(v) for k, v in tensors.items()}, strict=False)
-    if unknown or {name.partition(".")[0] for name in missing} != {"heads", "gate"}:
+    if unknown or {name.partition(".")[0] for name in missing} != {"heads"}:
         raise ValueError(f"base encoder does not fit: missing {missing}, unknown {unknown}")
     return model
 
@@ -81,8 +79,7 @@ def fit(
     while run.step < len(batches):
         batch = batches[run.step]
         ids, mask = pad([texts[index] for index in batch])
-        head_logits, gate_logits = model(ids, mask)
-        loss = _loss(head_logits, gate_logits, lessons, batch, recipe)
+        loss = _loss(model(ids, mask), lessons, batch)
         run.advance(loss)
         progress.update()
         progress.set_postfix(loss=f"{run.smooth_loss:.3f}", refresh=False)
@@ -101,12 +98,10 @@ def mean_of(models: list[BloomModel]) -> BloomModel:
     return soup.eval()
 
 
-def _loss(head_logits: Tensor, gate_logits: Tensor, lessons: Lessons, batch: list[int], recipe: Recipe) -> Tensor:
-    """Cross-entropy of the heads with what they are taught, plus the gate's."""
+def _loss(head_logits: Tensor, lessons: Lessons, batch: list[int]) -> Tensor:
+    """Cross-entropy of the heads with what they are taught."""
     entropy = F.binary_cross_entropy_with_logits(head_logits, lessons.targets[batch], reduction="none").sum(2)
-    gate_target = F.one_hot(lessons.heads[batch], len(HEADS)) * (1 - recipe.gate_smoothing)
-    gate_target[:, GENERAL] += recipe.gate_smoothing
-    return (lessons.weights[batch] * entropy).sum(1).mean() + F.cross_entropy(gate_logits, gate_target)
+    return (lessons.weights[batch] * entropy).sum(1).mean()
 
 
 def _parameter_groups(model: BloomModel, recipe: Recipe) -> list[dict]:

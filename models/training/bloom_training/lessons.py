@@ -27,7 +27,7 @@ class Lessons:
     Attributes:
         targets: probability of each level by each head's convention, shape [rows, heads, 6].
         weights: how much each head learns from the row, shape [rows, heads].
-        heads: the head of each row's source, shape [rows]; what the gate is taught.
+        heads: the head of each row's source, shape [rows]; what the student's route is taught.
     """
 
     targets: Tensor

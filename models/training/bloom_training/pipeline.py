@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from bloom_training import artifact, base, distil, embedding, lessons, metrics, predict, specialist, word_vectors
-from bloom_training.calibrate import calibrate_both, calibrate_heads, calibrate_student
-from bloom_training.cascade import Cascade, certainty
+from bloom_training.calibrate import calibrate_both, calibrate_heads, calibrate_route, calibrate_student
+from bloom_training.cascade import Cascade, certainty, mixture
 from bloom_training.classifier import Classifier
 from bloom_training.data import Row, Split, tokenise
 from bloom_training.distil import StudentRecipe
@@ -51,8 +51,8 @@ def run(split: Split, options: Options) -> dict:
     teacher = _teacher(split, tokenizer, old_ids, options)
     taught = _lessons(split, teacher, tokenizer, old_ids, options)
     encoder = _encoder(split, taught, teacher, tokenizer, options)
-    student = _student(split, encoder, tokenizer, words["words"].numpy(), options)
-    classifier = _joined(split, tokenizer, student, encoder, words["words"].numpy())
+    student = _student(split, taught, teacher, tokenizer, words["words"].numpy(), options)
+    classifier = join(split, tokenizer, student, encoder, words["words"].numpy())
     artifact.write(options.out, classifier.to_artifact())
     written = Classifier.from_artifact(artifact.read(options.out))
     return {
@@ -68,7 +68,7 @@ def _teacher(split: Split, tokenizer: Tokenizer, old_ids: np.ndarray, options: O
     teacher = new_model(tokenizer, old_ids)
     if options.teacher:
         tensors = artifact.read_tensors(options.teacher / artifact.ENCODER)
-        teacher.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()})
+        teacher.load_state_dict({name: torch.tensor(tensors[name]) for name in teacher.state_dict()})
         return teacher.eval()
     recipe = Recipe(seed=options.seed)
     return fit(teacher, tokenizer, split.train, lessons.from_labels(split.train), recipe, options.work / "teacher.pt")
@@ -91,9 +91,7 @@ def _lessons(
     for seed in range(recipe.seed, recipe.seed + recipe.count):
         identity = f"{dataclasses.asdict(recipe)} {len(exam)} {len(asked)}"
         opinions[asked] += kept(options.work / f"specialist-{seed}.pt", identity, lambda: ask(seed))["opinion"]
-    pooled = predict.pooled_vectors(teacher, tokenizer, split.train)
-    with torch.no_grad():
-        heard = torch.sigmoid(teacher.heads(pooled))
+    heard = predict.by_head(teacher, tokenizer, split.train)
     return lessons.from_opinions(split.train, heard, opinions / recipe.count)
 
 
@@ -106,39 +104,42 @@ def _encoder(split: Split, taught: Lessons, teacher: BloomModel, tokenizer: Toke
         encoders.append(fit(encoder, tokenizer, split.train, taught, recipe, options.work / f"encoder-{number}.pt"))
     soup = mean_of(encoders)
     polish(soup, predict.pooled_vectors(soup, tokenizer, split.train), taught)
-    calibrate_heads(soup, predict.pooled_vectors(soup, tokenizer, split.dev), split.dev)
     return soup
 
 
-def _student(split: Split, encoder: BloomModel, tokenizer: Tokenizer, words: np.ndarray, options: Options) -> Student:
-    """Taught by the finished encoder, on the training texts and on as many mixed ones."""
+def _student(
+    split: Split, taught: Lessons, teacher: BloomModel, tokenizer: Tokenizer, words: np.ndarray, options: Options
+) -> Student:
+    """Taught what each text's own head is taught, and what the teacher's general head says of as many mixed texts."""
     recipe = StudentRecipe(seed=options.seed)
     mixed = distil.mixed_texts(split.train, round(recipe.mixed * len(split.train)), recipe.seed)
-    rows = split.train + mixed
+    texts = tokenise(tokenizer, split.train + mixed)
 
     def teach() -> dict[str, Tensor]:
-        targets = predict.opinion(encoder, predict.pooled_vectors(encoder, tokenizer, rows))
-        labels = torch.tensor(metrics.targets(split.train), dtype=torch.float32)
-        own = targets[: len(labels)]
-        own.lerp_(labels, recipe.labels)
+        own = taught.targets[torch.arange(len(split.train)), taught.heads]
+        said = predict.by_head(teacher, tokenizer, mixed)[:, lessons.GENERAL]
+        conventions = torch.cat([taught.heads, torch.full((len(mixed),), distil.UNKNOWN)])
         student = distil.new_student(tokenizer, words, recipe.seed)
-        return distil.teach(student, tokenise(tokenizer, rows), targets, recipe).state_dict()
+        return distil.teach(student, texts, torch.cat([own, said]), conventions, recipe).state_dict()
 
     student = Student(tokenizer.get_vocab_size())
-    student.load_state_dict(kept(options.work / "student.pt", distil.identity(recipe, len(rows)), teach))
+    student.load_state_dict(kept(options.work / "student.pt", distil.identity(recipe, len(texts)), teach))
     return student.eval()
 
 
-def _joined(
+def join(
     split: Split, tokenizer: Tokenizer, student: Student, encoder: BloomModel, words: np.ndarray
 ) -> Classifier:
-    """Both networks with the calibration of both paths and the certainty to stop at, all from the dev rows."""
-    logits = predict.student_logits(student, tokenizer, split.dev)
-    mixture = predict.opinion(encoder, predict.pooled_vectors(encoder, tokenizer, split.dev))
+    """Both networks with the route, the calibration of both paths and the certainty to stop at, all from the dev rows."""
+    calibrate_heads(encoder, predict.pooled_vectors(encoder, tokenizer, split.dev), split.dev)
+    heads = predict.by_head(encoder, tokenizer, split.dev)
+    logits, route = predict.student_logits(student, tokenizer, split.dev)
+    calibrate_route(student, route, heads, split.dev)
+    logits, route = predict.student_logits(student, tokenizer, split.dev)
     targets = torch.tensor(metrics.targets(split.dev), dtype=torch.float32)
     alone = calibrate_student(logits, targets)
     stop = float(certainty(alone(logits)).quantile(1 - STOP_SHARE))
-    cascade = Cascade(alone, calibrate_both(mixture, logits, targets), round(stop, 4))
+    cascade = Cascade(alone, calibrate_both(mixture(heads, route), logits, targets), round(stop, 4))
     return Classifier(tokenizer, student, encoder, cascade, words, ABSTAIN)
 
 

@@ -1,4 +1,4 @@
-"""Heads and gate fitted anew to the vectors of the finished encoder: convex problems, solved to their end."""
+"""Heads fitted anew to the vectors of the finished encoder: convex problems, solved to their end."""
 
 import torch
 from torch import Tensor
@@ -9,13 +9,10 @@ from bloom_training.model import BloomModel
 from bloom_training.solve import minimise
 
 HEAD_RIDGE = 30.0
-GATE_RIDGE = 1.0
-GENERAL_SHARE = 0.1
-"""Share of the gate that every text leaves to the general head, as an ensemble against unfamiliar conventions."""
 
 
 def polish(model: BloomModel, pooled: Tensor, lessons: Lessons) -> None:
-    """Refits heads and gate in place.
+    """Refits the heads in place.
 
     Args:
         model: whose heads start the fit and are what its ridge pulls to.
@@ -27,7 +24,6 @@ def polish(model: BloomModel, pooled: Tensor, lessons: Lessons) -> None:
         taught = lessons.weights[:, head] > 0
         weights = lessons.weights[:, head] * (share if head == GENERAL else 1.0)
         _fit_head(model, head, pooled[taught], lessons.targets[taught, head], weights[taught])
-    _fit_gate(model, pooled, lessons.heads, share)
 
 
 def _equal_shares(own: Tensor) -> Tensor:
@@ -50,19 +46,3 @@ def _fit_head(model: BloomModel, head: int, pooled: Tensor, targets: Tensor, wei
     with torch.no_grad():
         model.heads.weight[head] = weight
         model.heads.bias[head] = bias
-
-
-def _fit_gate(model: BloomModel, pooled: Tensor, own: Tensor, weights: Tensor) -> None:
-    target = F.one_hot(own, len(HEADS)) * (1 - GENERAL_SHARE)
-    target[:, GENERAL] += GENERAL_SHARE
-    weight = torch.zeros_like(model.gate.weight, requires_grad=True)
-    bias = torch.zeros_like(model.gate.bias, requires_grad=True)
-
-    def loss() -> Tensor:
-        entropy = F.cross_entropy(pooled @ weight.T + bias, target, reduction="none")
-        return (weights * entropy).sum() + GATE_RIDGE * weight.square().sum()
-
-    minimise([weight, bias], loss)
-    with torch.no_grad():
-        model.gate.weight.copy_(weight)
-        model.gate.bias.copy_(bias)

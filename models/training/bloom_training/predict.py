@@ -6,6 +6,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from bloom_training.data import LEVELS, Row, batches_by_length, pad, tokenise
+from bloom_training.lessons import HEADS
 from bloom_training.model import HIDDEN, BloomModel
 from bloom_training.student import Student
 
@@ -24,25 +25,20 @@ def pooled_vectors(model: BloomModel, tokenizer: Tokenizer, rows: list[Row]) -> 
 
 
 @torch.no_grad()
-def student_logits(student: Student, tokenizer: Tokenizer, rows: list[Row]) -> Tensor:
-    """The student's logits, shape [rows, 6]."""
+def student_logits(student: Student, tokenizer: Tokenizer, rows: list[Row]) -> tuple[Tensor, Tensor]:
+    """The student's logits of the levels [rows, 6] and of the conventions [rows, heads]."""
     texts = tokenise(tokenizer, rows)
-    logits = torch.empty(len(rows), len(LEVELS))
+    levels, route = torch.empty(len(rows), len(LEVELS)), torch.empty(len(rows), len(HEADS))
     student.eval()
     for batch in batches_by_length(texts):
-        logits[batch] = student(*pad([texts[index] for index in batch]))
-    return logits
+        levels[batch], route[batch] = student(*pad([texts[index] for index in batch]))
+    return levels, route
 
 
 @torch.no_grad()
-def opinion(model: BloomModel, pooled: Tensor) -> Tensor:
-    """The mixture of the heads on pooled vectors, shape [rows, 6]."""
-    return mixture(model.heads(pooled), model.gate(pooled))
-
-
-def mixture(head_logits: Tensor, gate_logits: Tensor) -> Tensor:
-    """Gate-weighted mean of the heads' probabilities, shape [rows, 6]."""
-    return (torch.softmax(gate_logits, 1)[..., None] * torch.sigmoid(head_logits)).sum(1)
+def by_head(model: BloomModel, tokenizer: Tokenizer, rows: list[Row]) -> Tensor:
+    """The encoder's probabilities by each head, shape [rows, heads, 6]."""
+    return torch.sigmoid(model.heads(pooled_vectors(model, tokenizer, rows)))
 
 
 def decide(probability: np.ndarray) -> np.ndarray:
