@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bloom_training import artifact, base, cascade, data, distil, fit, lessons, metrics, predict, specialist, stages
+from bloom_training import artifact, base, calibrate, cascade, data, distil, fit, lessons, metrics, predict, specialist, stages
 from bloom_training.cascade import BothCalibration, Cascade, StudentCalibration
 from bloom_training.classifier import Classifier
 from bloom_training.data import LEVELS, Row
@@ -158,7 +158,8 @@ def test_the_student_does_not_see_padding() -> None:
     texts = [[2, 7, 9, 3], [2, 11, 12, 13, 14, 15, 16, 3]]
     together = student(*data.pad(texts))
     for number, text in enumerate(texts):
-        assert torch.allclose(together[number], student(*data.pad([text]))[0], atol=1e-5)
+        for all_texts, alone in zip(together, student(*data.pad([text])), strict=True):
+            assert torch.allclose(all_texts[number], alone[0], atol=1e-5)
 
 
 def test_the_student_learns_what_it_is_taught() -> None:
@@ -170,8 +171,12 @@ def test_the_student_learns_what_it_is_taught() -> None:
     targets = torch.tensor(metrics.targets(taught), dtype=torch.float32)
     student = distil.new_student(tokenizer, words, 1)
     recipe = distil.StudentRecipe(epochs=60, batch=8)
-    distil.teach(student, data.tokenise(tokenizer, taught), targets, recipe)
-    assert predict.student_logits(student, tokenizer, taught).argmax(1).tolist() == targets.argmax(1).tolist()
+    conventions = lessons.from_labels(taught).heads
+    conventions[0] = distil.UNKNOWN
+    distil.teach(student, data.tokenise(tokenizer, taught), targets, conventions, recipe)
+    levels, route = predict.student_logits(student, tokenizer, taught)
+    assert levels.argmax(1).tolist() == targets.argmax(1).tolist()
+    assert len(set(route.argmax(1).tolist())) > 1
 
 
 def test_mixed_texts_join_a_beginning_and_an_end_and_depend_on_the_seed_alone() -> None:
@@ -216,6 +221,19 @@ def test_writing_and_reading_loses_only_the_rounding(tmp_path: Path) -> None:
         for name, value in tensors.items():
             assert np.allclose(value, second.tensors[file][name], atol=1e-6), (file, name)
     assert sum((MODEL / name).stat().st_size for name in artifact.FILES) <= 35_000_000
+
+
+def test_the_route_is_calibrated_to_the_head_that_is_right() -> None:
+    some = [Row("a", ("apply",), "kaggle8k", number) for number in range(200)]
+    heads = torch.full((200, len(lessons.HEADS), 6), 0.1)
+    heads[:, lessons.GENERAL, 2] = 0.9
+    student, route = Student(9), torch.zeros(200, len(lessons.HEADS))
+    before = cascade.mixture(heads, route)[:, 2].mean()
+    bias = student.route.bias.detach().clone()
+    calibrate.calibrate_route(student, route, heads, some)
+    shift = student.route.bias.detach() - bias
+    assert cascade.mixture(heads, route + shift)[:, 2].mean() > before + 0.3
+    assert shift.argmax() == lessons.GENERAL
 
 
 def test_shares_give_the_student_the_surest_texts_first() -> None:
