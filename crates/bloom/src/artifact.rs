@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Error,
     kernel::{MOST_INPUTS, Mapped, Matrix, Norm},
+    tokens::TextTokenizer,
 };
 
 const FORMAT: u32 = 2;
@@ -98,8 +99,7 @@ impl Config {
     fn problem(&self) -> Option<String> {
         let encoder = &self.encoder;
         let Calibration { student, both } = &self.calibration;
-        let calibration =
-            [&student.scale, &student.bias, &both.encoder, &both.student, &both.bias];
+        let calibration = [&student.scale, &student.bias, &both.encoder, &both.student, &both.bias];
         if self.format != FORMAT {
             Some(format!("format {}; this version reads format {FORMAT}", self.format))
         } else if self.levels != Level::ALL {
@@ -152,7 +152,7 @@ impl Config {
 pub(crate) struct Artifact {
     dir: PathBuf,
     pub(crate) config: Config,
-    pub(crate) tokenizer: Arc<Mapped>,
+    tokenizer: Arc<Mapped>,
     pub(crate) student: Tensors,
     /// Encoder and heads.
     pub(crate) encoder: Tensors,
@@ -184,8 +184,10 @@ impl Artifact {
         [&self.student, &self.encoder, &self.words].map(|tensors| Arc::clone(&tensors.bytes))
     }
 
-    pub(crate) fn tokenizer_problem(&self, found: impl Into<String>) -> Error {
-        problem(&self.dir, TOKENIZER, found)
+    pub(crate) fn tokenizer(&self) -> Result<TextTokenizer, Error> {
+        let EncoderConfig { vocabulary, max_tokens, .. } = self.config.encoder;
+        TextTokenizer::new((*self.tokenizer).as_ref(), vocabulary, max_tokens)
+            .map_err(|found| problem(&self.dir, TOKENIZER, found))
     }
 }
 

@@ -95,7 +95,10 @@ mod tests {
         assert!(cache.get(&["a"])[0].is_some());
         cache.put("d", &classification(Level::Create));
         let found = cache.get(&["a", "b", "c", "d"]);
-        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true, true]);
+        assert_eq!(
+            found.iter().map(Option::is_some).collect::<Vec<_>>(),
+            [true, false, true, true]
+        );
         assert_eq!(found[3], Some(classification(Level::Create)));
         assert_eq!(cache.counts(), (4, 1));
     }

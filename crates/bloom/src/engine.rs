@@ -1,10 +1,4 @@
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    io,
-    path::Path,
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::HashMap, io, path::Path, sync::Arc};
 
 use quizmentor_core::{Level, Question, limits};
 
@@ -13,9 +7,9 @@ use crate::{
     artifact::Artifact,
     cache::Cache,
     cascade::{Cascade, Judgement},
-    explanation, language,
+    explanation,
     kernel::Mapped,
-    screen,
+    language, screen,
     tokens::{TextTokenizer, Tokens},
     validation,
     words::WordVectors,
@@ -75,7 +69,7 @@ impl Engine {
             version: config.version.clone(),
             threshold: config.threshold,
             abstain: config.abstain,
-            tokenizer: TextTokenizer::new(&artifact)?,
+            tokenizer: artifact.tokenizer()?,
             cascade: Cascade::new(arithmetic, &artifact)?,
             words: WordVectors::new(config, &artifact.words)?,
             cache: Cache::new(CACHE_BYTES),

@@ -55,7 +55,8 @@ impl Student {
     ) -> Result<Self, Error> {
         let StudentConfig { dimensions, filters, width, hidden } = config.student;
         let vocabulary = config.encoder.vocabulary;
-        let linear = |name, outputs, inputs| Linear::new(arithmetic, tensors, name, outputs, inputs);
+        let linear =
+            |name, outputs, inputs| Linear::new(arithmetic, tensors, name, outputs, inputs);
         let importance = tensors.floats("importance", &[vocabulary])?;
         Ok(Self {
             config: config.student.clone(),

@@ -50,11 +50,7 @@ impl Encoder {
         })
     }
 
-    pub(super) fn pooled(
-        &self,
-        texts: &[&[u32]],
-        spans: &[Range<usize>],
-    ) -> Result<Vec<Vec<f32>>> {
+    pub(super) fn pooled(&self, texts: &[&[u32]], spans: &[Range<usize>]) -> Result<Vec<Vec<f32>>> {
         let mut x = self.norm.forward(&self.embed(texts)?)?;
         for layer in &self.layers {
             x = layer.forward(&x, spans)?;

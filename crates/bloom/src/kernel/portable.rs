@@ -1,7 +1,9 @@
 //! The kernels in plain Rust, for every processor.
 
 use super::{
-    Instructions, attention::{self, Heads, Room}, float,
+    Instructions,
+    attention::{self, Heads, Room},
+    float,
     float::Norm,
     matrix::{Block, Codes, LANES, Matrix, QUAD},
     product::{self, Sums, Tile},

@@ -37,7 +37,11 @@ pub(super) fn product<T: Tile>(tile: T, codes: &Codes<T::Code>, matrix: &Matrix,
         while token < tokens {
             let rows = group(tokens - token, T::ROWS);
             let task = Task { tile, codes, matrix, token, panel };
-            if pair { task.run::<2>(rows, out) } else { task.run::<1>(rows, out) }
+            if pair {
+                task.run::<2>(rows, out)
+            } else {
+                task.run::<1>(rows, out)
+            }
             token += rows;
         }
         panel += 1 + usize::from(pair);

@@ -9,7 +9,9 @@
 use std::arch::x86_64::*;
 
 use super::{
-    Instructions, attention::{self, Heads, Room}, float,
+    Instructions,
+    attention::{self, Heads, Room},
+    float,
     float::Norm,
     matrix::{Block, Codes, LANES, Matrix, QUAD},
     product::{self, Sums, Tile},
@@ -239,12 +241,7 @@ macro_rules! compiled_for {
 
             fn product(self, codes: &Codes<$code>, matrix: &Matrix, out: &mut [f32]) {
                 #[target_feature(enable = $features)]
-                fn compiled(
-                    tile: $token,
-                    codes: &Codes<$code>,
-                    matrix: &Matrix,
-                    out: &mut [f32],
-                ) {
+                fn compiled(tile: $token, codes: &Codes<$code>, matrix: &Matrix, out: &mut [f32]) {
                     product::product(tile, codes, matrix, out);
                 }
                 // SAFETY: the token is made on processors that have these instructions alone.
@@ -280,12 +277,7 @@ macro_rules! compiled_for {
 
             fn attend(self, qkv: &[f32], heads: Heads, room: &mut Room, out: &mut [f32]) {
                 #[target_feature(enable = $features)]
-                fn compiled(
-                    qkv: &[f32],
-                    heads: Heads,
-                    room: &mut Room,
-                    out: &mut [f32],
-                ) {
+                fn compiled(qkv: &[f32], heads: Heads, room: &mut Room, out: &mut [f32]) {
                     attention::attend(qkv, heads, room, out);
                 }
                 // SAFETY: as above.

@@ -8,7 +8,7 @@ use quizmentor_core::{Level, limits};
 use tempfile::TempDir;
 
 use crate::{
-    tiny::{DIMENSIONS, MAX_TOKENS, TinyModel},
+    tiny::{DIMENSIONS, MAX_TOKENS, STOP, TinyModel},
     tiny_engine,
 };
 
@@ -41,9 +41,12 @@ fn outcomes_are_those_of_the_plain_mathematics() {
         &[2, 3],
         &[2, 5, 6, 7, 8, 9, 7, 8, 9, 7, 8, 3],
     ];
+    let alone = ids.iter().filter(|ids| model.certainty(ids) >= STOP).count();
+    assert!(0 < alone && alone < ids.len(), "both stages are tried: {alone}");
     for (arithmetic, tolerance) in [(Arithmetic::Float, 1e-5), (Arithmetic::Int8, 0.02)] {
         for (analysis, ids) in load(arithmetic).analyze(&TEXTS).iter().zip(ids) {
-            let expected = model.probabilities(&model.pooled(ids));
+            let certain = model.certainty(ids) >= STOP;
+            let expected = if certain { model.first(ids) } else { model.second(ids) };
             let found = probabilities(&analysis.classification);
             assert!(difference(&found, expected) < tolerance, "{arithmetic:?} {ids:?}: {found:?}");
             assert!(difference(&analysis.embedding, model.embedding(ids)) < 1e-5);
@@ -127,6 +130,35 @@ fn threads_share_one_engine() {
     for thread in threads {
         assert_eq!(thread.join().unwrap(), expected);
     }
+}
+
+#[test]
+fn a_level_that_is_not_probable_is_left_open() {
+    let dir = TempDir::new().unwrap();
+    let unsure = |abstain: f32| {
+        let mut model = TinyModel::new(7);
+        model.config["abstain"] = abstain.into();
+        model.write(dir.path());
+        Engine::load(dir.path()).unwrap().classify(&TEXTS[..1]).remove(0).unsure
+    };
+    assert!(!unsure(0.0));
+    assert!(unsure(1.0));
+}
+
+#[test]
+fn the_words_that_carry_a_level_weigh_most() {
+    let engine = tiny_engine();
+    let text = "What is the capital of France ?";
+    let explanation = engine.explain(text);
+    assert_eq!(explanation.level, engine.classify(&[text])[0].top);
+    let words: Vec<&str> = explanation.words.iter().map(|found| found.word.as_str()).collect();
+    assert_eq!(words, ["What", "is", "the", "capital", "of", "France", "?"]);
+    assert!(explanation.words.iter().any(|found| found.influence != 0.0));
+    // A word that the model does not know twice over means the same each time it is left out.
+    let twice = engine.explain("unheard unheard").words;
+    assert_eq!(twice[0].influence, twice[1].influence);
+    assert_eq!(engine.explain(&"is ".repeat(500)).words.len(), 48);
+    assert_eq!(engine.explain("").words, []);
 }
 
 #[test]

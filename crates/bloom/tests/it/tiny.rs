@@ -15,6 +15,8 @@ const LAYERS: usize = 2;
 const STUDENT_DIMENSIONS: usize = 6;
 const FILTERS: usize = 10;
 const STUDENT_HIDDEN: usize = 9;
+/// Certainty with which the student answers alone.
+pub(crate) const STOP: f64 = 0.05;
 pub(crate) const MAX_TOKENS: usize = 12;
 /// Length of a word piece's vector for search.
 pub(crate) const DIMENSIONS: usize = 5;
@@ -176,7 +178,7 @@ impl TinyModel {
     }
 
     /// Pooled vector of a sequence of ids.
-    pub(crate) fn pooled(&self, ids: &[usize]) -> Vec<f64> {
+    fn pooled(&self, ids: &[usize]) -> Vec<f64> {
         let (words, positions) =
             (self.get("embeddings.word.weight"), self.get("embeddings.position"));
         let row =
@@ -185,7 +187,11 @@ impl TinyModel {
             .iter()
             .enumerate()
             .map(|(at, &id)| {
-                self.layer_norm("embeddings.norm", EPS, &add(&row(&words, id), &row(&positions, at)))
+                self.layer_norm(
+                    "embeddings.norm",
+                    EPS,
+                    &add(&row(&words, id), &row(&positions, at)),
+                )
             })
             .collect();
         for layer in 0..LAYERS {
@@ -327,7 +333,7 @@ fn config() -> Value {
             },
         },
         "threshold": 0.5,
-        "stop": 0.05,
+        "stop": STOP,
         "abstain": 0.4,
     })
 }
