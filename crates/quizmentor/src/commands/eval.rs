@@ -10,6 +10,7 @@ use std::{
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use quizmentor_adaptive::evaluate::{self, BadRows, unpacked};
+use quizmentor_bloom::Arithmetic;
 
 use super::{bloom_engine, counter, print_json};
 
@@ -27,6 +28,9 @@ pub(crate) enum Eval {
 pub(crate) struct Bloom {
     /// Rows {"text", "labels": [...], "source"}, one JSON object a line
     file: PathBuf,
+    /// Calculate in floats, as the reference does, instead of bytes
+    #[arg(long)]
+    float: bool,
     /// Where the trained models are [default: as for serve]
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
@@ -78,7 +82,8 @@ fn stopwatch() -> impl Fn() -> Duration {
 
 fn bloom(arguments: &Bloom) -> anyhow::Result<()> {
     let rows = open(&arguments.file)?;
-    let engine = bloom_engine(arguments.models.as_ref())?;
+    let arithmetic = if arguments.float { Arithmetic::Float } else { Arithmetic::Int8 };
+    let engine = bloom_engine(arguments.models.as_ref(), arithmetic)?;
     let progress = counter("questions");
     let report =
         quizmentor_bloom::evaluate::bloom(&engine, rows, |done| progress.set_position(done))
