@@ -4,14 +4,16 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use quizmentor_adaptive::{ItemKey, Snapshot};
+use quizmentor_bloom::detect_language;
 use quizmentor_core::{Level, Question, QuestionId, Status};
 use quizmentor_store::{
-    Result as StoreResult,
+    Error as StoreError, Result as StoreResult,
     records::{Analysis, SnapshotInfo},
     vectors::{Payload, Point},
 };
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, MissedTickBehavior};
+use uuid::Uuid;
 
 use crate::{
     App, Problem,
@@ -27,6 +29,8 @@ const FOLD_PERIOD: Duration = Duration::from_secs(1);
 const SNAPSHOT_ANSWERS: u64 = 500;
 /// … or, if there was any answer, after this time.
 const SNAPSHOT_PERIOD: Duration = Duration::from_secs(30);
+/// How often what is stored of the questions is compared anew with what should be.
+const SYNC_PERIOD: Duration = Duration::from_mins(10);
 /// Questions analyzed at a time.
 const BATCH: usize = 8;
 /// Similarity from which another question tells something of how hard one is …
@@ -56,14 +60,23 @@ impl App {
 
     /// Classifies and embeds new and changed questions until dropped.
     pub async fn analyze_questions(self: Arc<Self>) {
-        let mut analyst = Analyst::default();
         loop {
-            match analyst.catch_up(&self).await {
-                Ok(()) => self.bank_changed.notified().await,
-                Err(problem) => {
-                    tracing::warn!(detail = problem.detail, "analysis of questions put off");
-                    tokio::time::sleep(BANK_PERIOD).await;
-                }
+            if let Err(problem) = self.follow_questions().await {
+                tracing::warn!(detail = problem.detail, "analysis of questions put off");
+                tokio::time::sleep(BANK_PERIOD).await;
+            }
+        }
+    }
+
+    /// Compares all that is stored with what should be, and then follows the bank for a while.
+    async fn follow_questions(&self) -> Result<(), Problem> {
+        let mut analyst = Analyst::default();
+        let next_sync = Instant::now() + SYNC_PERIOD;
+        loop {
+            analyst.catch_up(self).await?;
+            let changed = self.bank_changed.notified();
+            if tokio::time::timeout_at(next_sync, changed).await.is_err() {
+                return Ok(());
             }
         }
     }
@@ -125,17 +138,20 @@ impl Analyst {
 
     fn knows(&self, question: &Question) -> bool {
         self.known.get(&question.id).is_some_and(|known| {
-            known.payload == payload(question) && known.stem_hash == stem_hash(question)
+            let Payload { skill, level, status, .. } = &known.payload;
+            (skill, level, status) == (&question.skill, &question.level, &question.status)
+                && known.stem_hash == stem_hash(question)
         })
     }
 
-    /// Takes over what was stored before.
+    /// Takes over what was stored before, and brings the vectors into line with it.
     async fn load(&mut self, app: &App, bank: &Bank) -> Result<(), Problem> {
         let model = app.compute.model_version();
+        let mut stored = stored_vectors(app).await?;
         let mut after = None;
         loop {
             let page = app.records.analyses(model, after.as_ref(), CHUNK).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { break };
             after = Some(last.question.clone());
             let mut points = Vec::with_capacity(page.len());
             for analysis in page {
@@ -145,8 +161,13 @@ impl Analyst {
                     points.push(self.take(question, analysis));
                 }
             }
-            app.vectors.put(&searchable(points)).await?;
+            let mut points = searchable(points);
+            points.retain(|point| stored.remove(&point.id) != Some(point.digest()));
+            app.vectors.put(&points).await?;
         }
+        let gone: Vec<_> = stored.into_keys().collect();
+        app.vectors.remove(&gone).await?;
+        Ok(())
     }
 
     async fn analyze(&mut self, app: &App, batch: &[Arc<Question>]) -> Result<(), Problem> {
@@ -219,9 +240,25 @@ impl Analyst {
 }
 
 async fn neighbours(app: &App, id: &QuestionId) -> Result<Vec<(QuestionId, f32)>, Problem> {
-    let mut near = app.vectors.near(id, KIN).await?;
+    let mut near = match app.vectors.near(id, KIN).await {
+        Err(StoreError::NotFound(_)) => Vec::new(),
+        near => near?,
+    };
     near.truncate(NEIGHBOURS);
     Ok(near.into_iter().map(|hit| (hit.id, hit.similarity)).collect())
+}
+
+/// The digests of all vectors.
+async fn stored_vectors(app: &App) -> Result<HashMap<QuestionId, Uuid>, Problem> {
+    let (mut stored, mut from) = (HashMap::new(), None);
+    loop {
+        let page = app.vectors.stored(from.as_deref(), CHUNK).await?;
+        stored.extend(page.points.into_iter().map(|point| (point.id, point.digest)));
+        from = page.next;
+        if from.is_none() {
+            return Ok(stored);
+        }
+    }
 }
 
 /// Those with a direction: a stem without any word that the model knows has none.
@@ -235,7 +272,12 @@ fn is_searched(bank: &Bank, id: &QuestionId) -> bool {
 }
 
 fn payload(question: &Question) -> Payload {
-    Payload { skill: question.skill.clone(), level: question.level, status: question.status }
+    Payload {
+        skill: question.skill.clone(),
+        level: question.level,
+        language: detect_language(&question.stem).code,
+        status: question.status,
+    }
 }
 
 fn stem_hash(question: &Question) -> [u8; 32] {

@@ -10,8 +10,10 @@ mod compute;
 mod context;
 mod experiment;
 mod extract;
+mod hot;
 mod jobs;
 mod limiter;
+mod live;
 mod practice;
 mod problem;
 mod routes;
@@ -38,6 +40,8 @@ pub use upkeep::{Components, StarterError, import_starter, invite};
 /// Everything that the routes need: the components, and what is kept in RAM.
 pub struct App {
     components: Components,
+    hot: hot::Hot,
+    live: live::Live,
     bank: ArcSwap<Bank>,
     bank_writer: tokio::sync::Mutex<()>,
     bank_changed: tokio::sync::Notify,

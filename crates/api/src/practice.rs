@@ -93,7 +93,7 @@ impl App {
         };
         let state = self.state_of(learner).await?;
         self.choose_next(&self.bank(), &state.learner, &mut session, now)?;
-        self.records.create_session(&session).await?;
+        self.hot.create_session(&session).await?;
         Ok(session)
     }
 
@@ -103,7 +103,7 @@ impl App {
         learner: LearnerId,
         id: SessionId,
     ) -> Result<Session, Problem> {
-        let session = self.records.session(id).await?;
+        let session = self.hot.session(id).await?;
         session
             .filter(|session| session.learner == learner)
             .ok_or_else(|| Problem::not_found(format!("You have no session {id}.")))
@@ -150,7 +150,7 @@ impl App {
     /// `false` when the session was changed meanwhile.
     async fn store_next_version(&self, session: &mut Session) -> Result<bool, Problem> {
         session.version += 1;
-        match self.records.update_session(session).await {
+        match self.hot.update_session(session).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict(_)) => Ok(false),
             Err(error) => Err(error.into()),
@@ -181,6 +181,10 @@ impl App {
         submission: &Submission,
     ) -> Result<Option<Answered>, Problem> {
         let mut session = self.session_of(learner, id).await?;
+        if expected(&session, submission).is_err() {
+            self.hot.forget_session(id);
+            session = self.session_of(learner, id).await?;
+        }
         if let Some(stored) = self.records.answer(submission.id).await? {
             return self.repeated(stored, learner, id).await.map(Some);
         }
@@ -237,7 +241,7 @@ impl App {
             state: VersionedState { version: state.version + 1, bytes: state.learner.encode() },
             session,
         };
-        match self.records.commit_answer(&commit).await? {
+        match self.hot.commit_answer(&commit).await? {
             CommitOutcome::Committed { .. } => {
                 metrics::counter!("quizmentor_answers_total").increment(1);
                 Ok(Some(Answered {
@@ -289,19 +293,22 @@ impl App {
     }
 
     async fn state_of(&self, learner: LearnerId) -> Result<State, Problem> {
-        match self.records.learner_state(learner).await? {
-            None => Ok(State { version: 0, learner: Learner::new() }),
-            Some(stored) => {
-                let learner =
-                    Learner::decode(&stored.bytes).map_err(|error| Problem::internal(&error))?;
-                Ok(State { version: stored.version, learner })
-            }
-        }
+        State::of(self.hot.learner_state(learner).await?)
     }
 
     /// A learner's state, for reports.
     pub(crate) async fn learner(&self, id: LearnerId) -> Result<Learner, Problem> {
-        Ok(self.state_of(id).await?.learner)
+        Ok(State::of(self.records.learner_state(id).await?)?.learner)
+    }
+}
+
+impl State {
+    fn of(stored: Option<VersionedState>) -> Result<Self, Problem> {
+        let Some(stored) = stored else {
+            return Ok(Self { version: 0, learner: Learner::new() });
+        };
+        let learner = Learner::decode(&stored.bytes).map_err(|error| Problem::internal(&error))?;
+        Ok(Self { version: stored.version, learner })
     }
 }
 

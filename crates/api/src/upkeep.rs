@@ -15,7 +15,10 @@ use quizmentor_store::{
 use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
-use crate::{App, Compute, Experiment, Identity, LINK_LIFE, LocalIdentity, auth, bank::Bank};
+use crate::{
+    App, Compute, Experiment, Identity, LINK_LIFE, LocalIdentity, auth, bank::Bank, hot::Hot,
+    live::Live,
+};
 
 /// What an [`App`] is made of.
 pub struct Components {
@@ -54,6 +57,8 @@ impl App {
         let exposure = snapshot.statistics.exposure.clone();
         let bank = Bank::empty(Arc::new(snapshot.model), Arc::new(snapshot.statistics));
         let app = Self {
+            hot: Hot::new(Arc::clone(&components.records), Arc::clone(&components.cache)),
+            live: Live::default(),
             components,
             bank: ArcSwap::from_pointee(bank),
             bank_writer: Mutex::new(()),
@@ -125,6 +130,12 @@ impl App {
         let _writer = self.bank_writer.lock().await;
         let bank = change(&self.bank.load());
         self.bank.store(Arc::new(bank));
+    }
+
+    /// Drops what this process and the cache keep of a learner whom the records have erased. What
+    /// other processes keep of their sessions ends within a minute.
+    pub async fn forget(&self, learner: LearnerId) {
+        self.hot.forget(learner).await;
     }
 
     /// Stores questions and shows them to requests at once.

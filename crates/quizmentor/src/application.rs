@@ -1,4 +1,4 @@
-//! The whole of QuizMentor in one process, over the embedded stores.
+//! The whole of QuizMentor in one process: stores, engines, routes and background work.
 
 use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
@@ -10,14 +10,14 @@ use quizmentor_api::{
 use quizmentor_bloom::Engine;
 use quizmentor_core::{Clock, Role, SystemClock};
 use quizmentor_store::{
-    cache,
-    records::{Records, Sqlite},
-    vectors,
+    cache::{self, Cache},
+    records::{Postgres, PostgresOptions, Records, Sqlite},
+    vectors::{self, Vectors},
 };
 use tokio::{task::JoinHandle, time};
 
 use crate::{
-    config::Role as ServerRole,
+    config::{self, Config, Role as ServerRole, Secret},
     logging,
     serve::{Application, Start},
 };
@@ -27,7 +27,9 @@ const DATABASE: &str = "quizmentor.db";
 /// Name of the Bloom model in the models directory.
 pub(crate) const BLOOM_MODEL: &str = "bloom";
 /// Entries that the cache holds at most.
-const CACHE_ENTRIES: usize = 200_000;
+const CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
+/// Begin of all keys of the cache on a server.
+const NAMESPACE: &str = "quizmentor";
 /// Questions that can be searched by meaning at most.
 const VECTORS: usize = 1_000_000;
 /// Longest time that the records may take to answer the watchdog.
@@ -53,33 +55,31 @@ starter!(
 );
 
 /// Stores, engines, routes and background work.
-pub(crate) struct Embedded {
+pub(crate) struct Installation {
     app: Arc<App>,
-    records: Sqlite,
+    records: Arc<dyn Records>,
     parts: Vec<Part>,
     background: Vec<JoinHandle<()>>,
     welcome: Vec<String>,
 }
 
 /// Opens the stores, loads the models, fills an empty bank.
-pub(crate) async fn open(start: Start) -> anyhow::Result<Embedded> {
+pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
     let model = start.models_dir.join(BLOOM_MODEL);
     let engine = tokio::task::spawn_blocking(move || Engine::load(&model));
-    let records = open_records(&start.data_dir).await?;
-    let imported = import_starter(&records, STARTER).await.context("starter questions")?;
+    let records = open_records(&start.config, &start.data_dir).await?;
+    let imported = import_starter(records.as_ref(), STARTER).await.context("starter questions")?;
     let engine = Arc::new(
         engine
             .await?
             .context("cannot load the Bloom model; --models names the directory that holds it")?,
     );
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let dimensions = NonZeroUsize::new(engine.dimensions()).context("a model without embedding")?;
-    let entries = NonZeroUsize::new(CACHE_ENTRIES).context("a cache without room")?;
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let app = App::open(Components {
-        records: Arc::new(records.clone()),
-        cache: Arc::new(cache::Memory::new(Arc::clone(&clock), entries)),
-        vectors: Arc::new(vectors::Memory::new(dimensions, VECTORS)),
+        records: Arc::clone(&records),
+        cache: open_cache(&start.config, &clock).await?,
+        vectors: open_vectors(&start.config, &engine)?,
         compute: Compute::new(engine, workers),
         issuer: LocalIdentity::new(start.token_key.expose()),
         identity: Arc::new(LocalIdentity::new(start.token_key.expose())),
@@ -88,18 +88,58 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Embedded> {
     })
     .await?;
     let roles = &start.config.server.roles;
-    Ok(Embedded {
-        background: background(&app, roles),
+    Ok(Installation {
+        background: background(&app, &start.config),
         parts: parts(roles),
-        welcome: welcome(&records, clock.as_ref(), imported, &start.base_url).await?,
+        welcome: welcome(records.as_ref(), clock.as_ref(), imported, &start.base_url).await?,
         app,
         records,
     })
 }
 
-/// The records in the data directory.
-pub(crate) async fn open_records(data_dir: &Path) -> anyhow::Result<Sqlite> {
-    Ok(Sqlite::open(data_dir.join(DATABASE)).await?)
+/// The records: on the server that is set, else in the data directory.
+pub(crate) async fn open_records(
+    config: &Config,
+    data_dir: &Path,
+) -> anyhow::Result<Arc<dyn Records>> {
+    let config::Records { url, password_file } = &config.records;
+    let Some(url) = url else {
+        return Ok(Arc::new(Sqlite::open(data_dir.join(DATABASE)).await?));
+    };
+    let mut options = PostgresOptions::new(url.as_str())?;
+    if let Some(password) = config::shared_secret(password_file.as_deref(), "records-password")? {
+        options = options.password(password.text()?);
+    }
+    Ok(Arc::new(Postgres::open(&options).await?))
+}
+
+/// The cache: on the server that is set, else in memory. A server that is away may come later.
+async fn open_cache(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Cache>> {
+    let config::Cache { url, password_file } = &config.cache;
+    let Some(url) = url else {
+        return Ok(Arc::new(cache::Memory::new(Arc::clone(clock), CACHE_ENTRIES)));
+    };
+    let password = config::shared_secret(password_file.as_deref(), "cache-password")?;
+    let password = password.as_ref().map(Secret::text).transpose()?;
+    let cache = cache::Redis::new(url.as_str(), password, NAMESPACE)?;
+    if let Err(error) = cache.ping().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "serving without the cache");
+    }
+    Ok(Arc::new(cache))
+}
+
+/// The vectors: on the server that is set, else in memory. Each model has a collection of its own,
+/// so that processes with different ones can run side by side.
+fn open_vectors(config: &Config, engine: &Engine) -> anyhow::Result<Arc<dyn Vectors>> {
+    let config::Vectors { url, api_key_file } = &config.vectors;
+    let dimensions = NonZeroUsize::new(engine.dimensions()).context("a model without embedding")?;
+    let Some(url) = url else {
+        return Ok(Arc::new(vectors::Memory::new(dimensions, VECTORS)));
+    };
+    let key = config::shared_secret(api_key_file.as_deref(), "vectors-api-key")?;
+    let key = key.as_ref().map(Secret::text).transpose()?;
+    let collection = format!("{NAMESPACE}-{}", engine.version());
+    Ok(Arc::new(vectors::Qdrant::new(url.as_str(), key, &collection, dimensions)?))
 }
 
 /// A one-time link to sign in, and the minutes that it lasts.
@@ -144,19 +184,24 @@ fn parts(roles: &[ServerRole]) -> Vec<Part> {
         .collect()
 }
 
-fn background(app: &Arc<App>, roles: &[ServerRole]) -> Vec<JoinHandle<()>> {
-    let mut tasks = vec![tokio::spawn(Arc::clone(app).follow_bank())];
+fn background(app: &Arc<App>, config: &Config) -> Vec<JoinHandle<()>> {
+    let roles = &config.server.roles;
+    let mut tasks = vec![
+        tokio::spawn(Arc::clone(app).follow_bank()),
+        tokio::spawn(Arc::clone(app).follow_news()),
+    ];
     if roles.contains(&ServerRole::Jobs) {
         tasks.push(tokio::spawn(Arc::clone(app).learn_model()));
     }
-    // The embedded vectors live in this process, so whoever searches them fills them.
-    if roles.contains(&ServerRole::Bank) || roles.contains(&ServerRole::Jobs) {
+    // Vectors in memory are this process's own, so whoever searches them fills them.
+    let fills = config.vectors.url.is_none() && roles.contains(&ServerRole::Bank);
+    if fills || roles.contains(&ServerRole::Jobs) {
         tasks.push(tokio::spawn(Arc::clone(app).analyze_questions()));
     }
     tasks
 }
 
-impl Application for Embedded {
+impl Application for Installation {
     fn router(&self) -> Router {
         quizmentor_api::router(Arc::clone(&self.app), &self.parts)
     }
@@ -173,6 +218,10 @@ impl Application for Embedded {
             .await
             .context("the records do not answer")??;
         Ok(())
+    }
+
+    fn drain(&self) {
+        self.app.end_listening();
     }
 
     async fn close(&self) {

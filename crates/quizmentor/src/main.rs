@@ -64,6 +64,8 @@ fn serve(flags: &ServeArguments) -> anyhow::Result<()> {
     let inherited = lifecycle::sockets::inherit()?;
     let config = flags.settings()?;
     let filter = logging::init(&config.log.filter)?;
+    lifecycle::descriptors::raise_limit();
+    lifecycle::descriptors::check_room(config.limits.connections);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -1,14 +1,20 @@
-//! The port of the cache: values that may vanish at any time, counters, and rate limits.
+//! The port of the cache: values that may vanish at any time, counters, rate limits, and news
+//! between processes.
 
 mod memory;
+mod redis;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
-pub use self::memory::Memory;
+pub use self::{memory::Memory, redis::Redis};
 use crate::Result;
+
+/// Messages that wait for a subscriber at most.
+pub const BACKLOG: usize = 1_024;
 
 /// Whether one more request may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +25,15 @@ pub struct Allowance {
     pub retry_after: Duration,
 }
 
-/// A shared cache. Values, counters and rate limits are three spaces of keys.
+/// A shared cache. Values, counters, rate limits and topics are four spaces of keys.
 ///
 /// Every method fails with [`Unavailable`](crate::Error::Unavailable) when the cache does not
 /// answer; callers then go on without it.
 #[async_trait]
 pub trait Cache: Send + Sync {
+    /// Whether the cache answers.
+    async fn ping(&self) -> Result<()>;
+
     /// The value of `key`, unless it expired or was evicted.
     async fn get(&self, key: &str) -> Result<Option<Bytes>>;
 
@@ -44,4 +53,12 @@ pub trait Cache: Send + Sync {
     /// Counts a request against `limit` requests in a window of fixed length, which begins with
     /// the first request of `key`. A refused request does not prolong the window.
     async fn allow(&self, key: &str, limit: u32, window: Duration) -> Result<Allowance>;
+
+    /// Tells `message` to those who subscribe to `topic` now, in every process. Each gets it at
+    /// most once, and the messages of one publisher in their order.
+    async fn publish(&self, topic: &str, message: Bytes) -> Result<()>;
+
+    /// What is published to `topic` from now on. It ends when the cache goes away, or when
+    /// [`BACKLOG`] messages wait already: whoever sees the end has missed something.
+    async fn subscribe(&self, topic: &str) -> Result<mpsc::Receiver<Bytes>>;
 }

@@ -60,4 +60,16 @@ impl Error {
     pub(crate) fn corrupt(what: impl Into<String>, source: impl Into<Source>) -> Self {
         Self::Corrupt { what: what.into(), source: source.into() }
     }
+
+    /// The same failure once more, for another who suffers from it; of its cause, the words.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::NotFound(what) => Self::NotFound(what),
+            Self::Conflict(what) => Self::Conflict(what),
+            Self::Invalid { what, problem } => Self::invalid(what, problem),
+            Self::Unavailable { what, source } => Self::unavailable(what, source.to_string()),
+            Self::Corrupt { what, source } => Self::corrupt(what, source.to_string()),
+            Self::Full { what } => Self::Full { what: what.clone() },
+        }
+    }
 }

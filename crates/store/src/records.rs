@@ -4,6 +4,10 @@
 //! their own are kept to the microsecond; finer digits are dropped. Counters and versions stay
 //! below 2⁶³.
 
+mod encoding;
+mod group;
+mod postgres;
+mod rows;
 mod sqlite;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +18,11 @@ use quizmentor_core::{
     Status, Timestamp,
 };
 
-pub use self::sqlite::Sqlite;
-use crate::Result;
+pub use self::{
+    postgres::{Postgres, PostgresOptions},
+    sqlite::Sqlite,
+};
+use crate::{Error, Result};
 
 /// A part of a longer list.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +107,17 @@ pub struct StoredAnswer {
     pub sequence: u64,
     /// The answer.
     pub answer: Answer,
+}
+
+impl StoredAnswer {
+    /// What it comes to when `learner` gives an answer with the same id.
+    fn given_again_by(self, learner: LearnerId) -> Result<CommitOutcome> {
+        if self.answer.learner == learner {
+            Ok(CommitOutcome::Duplicate(Box::new(self)))
+        } else {
+            Err(Error::Conflict("answer id"))
+        }
+    }
 }
 
 /// A learner's encoded state. Versions begin with 1 and grow by one with each change.
@@ -210,6 +228,9 @@ pub struct Snapshot {
 pub trait Records: Send + Sync {
     /// Whether the store answers.
     async fn ping(&self) -> Result<()>;
+
+    /// Closes all connections; what is under way ends first. Later calls fail.
+    async fn close(&self);
 
     /// Stores `questions` by id, all or none; where an id repeats, the last one stays. A question
     /// equal to the stored one is left alone; every other gets the next revision.

@@ -1,37 +1,29 @@
-"""Heads and gate fitted anew to the vectors of the finished encoder: convex problems, solved to their end."""
+"""Heads fitted anew to the vectors of the finished encoder: convex problems, solved to their end."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bloom_training.data import SOURCES, Row
-from bloom_training.fit import GENERAL, HEADS
+from bloom_training.lessons import GENERAL, HEADS, Lessons
 from bloom_training.model import BloomModel
 from bloom_training.solve import minimise
 
 HEAD_RIDGE = 30.0
-GATE_RIDGE = 1.0
-GENERAL_SHARE = 0.1
-"""Share of the gate that every text leaves to the general head, as an ensemble against unfamiliar conventions."""
 
 
-def polish(model: BloomModel, pooled: Tensor, rows: list[Row]) -> None:
-    """Refits heads and gate in place.
+def polish(model: BloomModel, pooled: Tensor, lessons: Lessons) -> None:
+    """Refits the heads in place.
 
     Args:
         model: whose heads start the fit and are what its ridge pulls to.
-        pooled: the encoder's vectors of ``rows``, shape [rows, HIDDEN].
-        rows: the training rows.
+        pooled: the encoder's vectors of the training rows, shape [rows, HIDDEN].
+        lessons: what the heads are taught about those rows.
     """
-    targets = torch.tensor([row.target.tolist() for row in rows])
-    own = torch.tensor([HEADS.index(SOURCES[row.source].head) for row in rows])
-    weights = torch.tensor([SOURCES[row.source].weight for row in rows])
-    share = _equal_shares(own)
+    share = _equal_shares(lessons.heads)
     for head in range(len(HEADS)):
-        mine = torch.ones_like(own, dtype=torch.bool) if head == GENERAL else own == head
-        row_weights = weights * share if head == GENERAL else weights
-        _fit_head(model, head, pooled[mine], targets[mine], row_weights[mine])
-    _fit_gate(model, pooled, own, share)
+        taught = lessons.weights[:, head] > 0
+        weights = lessons.weights[:, head] * (share if head == GENERAL else 1.0)
+        _fit_head(model, head, pooled[taught], lessons.targets[taught, head], weights[taught])
 
 
 def _equal_shares(own: Tensor) -> Tensor:
@@ -54,19 +46,3 @@ def _fit_head(model: BloomModel, head: int, pooled: Tensor, targets: Tensor, wei
     with torch.no_grad():
         model.heads.weight[head] = weight
         model.heads.bias[head] = bias
-
-
-def _fit_gate(model: BloomModel, pooled: Tensor, own: Tensor, weights: Tensor) -> None:
-    target = F.one_hot(own, len(HEADS)) * (1 - GENERAL_SHARE)
-    target[:, GENERAL] += GENERAL_SHARE
-    weight = torch.zeros_like(model.gate.weight, requires_grad=True)
-    bias = torch.zeros_like(model.gate.bias, requires_grad=True)
-
-    def loss() -> Tensor:
-        entropy = F.cross_entropy(pooled @ weight.T + bias, target, reduction="none")
-        return (weights * entropy).sum() + GATE_RIDGE * weight.square().sum()
-
-    minimise([weight, bias], loss)
-    with torch.no_grad():
-        model.gate.weight.copy_(weight)
-        model.gate.bias.copy_(bias)

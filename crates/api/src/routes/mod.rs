@@ -6,6 +6,7 @@ mod calibration;
 mod experiments;
 mod goals;
 mod learners;
+mod live;
 mod pages;
 mod questions;
 mod sessions;
@@ -54,7 +55,8 @@ impl Part {
                 .merge(sessions::routes())
                 .merge(learners::routes())
                 .merge(goals::routes())
-                .merge(experiments::routes()),
+                .merge(experiments::routes())
+                .merge(live::routes()),
             Self::Bank => subjects::routes()
                 .merge(skills::routes())
                 .merge(questions::routes())
@@ -124,11 +126,12 @@ pub fn openapi() -> openapi::OpenApi {
     described(&Part::ALL).into_openapi()
 }
 
-/// The routes of `parts`, with their description at /openapi.json and as a page at /docs.
+/// The routes of `parts`, and the description of all parts at /openapi.json and as a page at /docs:
+/// behind one address, clients see one API.
 pub fn router(app: Arc<App>, parts: &[Part]) -> Router {
-    let (router, description) = described(parts).split_for_parts();
+    let (router, _) = described(parts).split_for_parts();
     router
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi()))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(app)

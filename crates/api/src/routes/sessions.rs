@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use bytes::Bytes;
 use quizmentor_adaptive::{Why, select::Measurement};
 use quizmentor_core::{
     AnswerId, LearnerId, Mode, PresentedQuestion, QuestionId, Response, Session, SessionId,
@@ -283,9 +289,20 @@ async fn next(
     State(app): State<Arc<App>>,
     AsLearner(principal): AsLearner,
     extract::Path(id): extract::Path<SessionId>,
-) -> Result<Json<NextReply>, Problem> {
-    let session = app.current(principal.learner, id).await?;
-    Ok(Json(NextReply { next: app.next_question(&session) }))
+) -> Result<impl IntoResponse, Problem> {
+    let revision = app.bank().revision;
+    let reply = match app.hot.reply(principal.learner, id, revision) {
+        Some(reply) => reply,
+        None => {
+            let session = app.current(principal.learner, id).await?;
+            let reply = NextReply { next: app.next_question(&session) };
+            let reply = serde_json::to_vec(&reply).map_err(|error| Problem::internal(&error))?;
+            let reply = Bytes::from(reply);
+            app.hot.keep_reply(&session, revision, reply.clone());
+            reply
+        }
+    };
+    Ok(([(header::CONTENT_TYPE, "application/json")], reply))
 }
 
 /// End a session

@@ -15,6 +15,7 @@ mod exchange;
 mod learners;
 mod learning;
 mod measuring;
+mod live;
 mod modes;
 mod roles;
 mod search;

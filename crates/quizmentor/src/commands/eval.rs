@@ -11,12 +11,12 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use quizmentor_adaptive::evaluate::{self, BadRows, Options, unpacked};
 use quizmentor_api::rebuilt_states;
+use quizmentor_bloom::Arithmetic;
 use quizmentor_core::LearnerId;
-use quizmentor_store::records::Records;
 use serde::Serialize;
 
 use super::{bloom_engine, counter, print_json};
-use crate::application::open_records;
+use crate::{application::open_records, cli, config};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
@@ -38,6 +38,9 @@ pub(crate) enum Eval {
 pub(crate) struct Bloom {
     /// Rows {"text", "labels": [...], "source"}, one JSON object a line
     file: PathBuf,
+    /// Calculate in floats, as the reference does, instead of bytes
+    #[arg(long)]
+    float: bool,
     /// Where the trained models are [default: as for serve]
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
@@ -93,9 +96,9 @@ pub(crate) struct Selection {
 
 #[derive(Debug, Args)]
 pub(crate) struct States {
-    /// Where data is kept; no server should write to it meanwhile
+    /// Where data is kept; no server should write meanwhile [default: as for serve]
     #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    data_dir: Option<PathBuf>,
 }
 
 pub(crate) fn run(command: &Eval) -> anyhow::Result<()> {
@@ -128,7 +131,8 @@ fn stopwatch() -> impl Fn() -> Duration {
 
 fn bloom(arguments: &Bloom) -> anyhow::Result<()> {
     let rows = open(&arguments.file)?;
-    let engine = bloom_engine(arguments.models.as_ref())?;
+    let arithmetic = if arguments.float { Arithmetic::Float } else { Arithmetic::Int8 };
+    let engine = bloom_engine(arguments.models.as_ref(), arithmetic)?;
     let progress = counter("questions");
     let report =
         quizmentor_bloom::evaluate::bloom(&engine, rows, |done| progress.set_position(done))
@@ -176,8 +180,10 @@ struct StatesReport {
 }
 
 async fn states(arguments: &States) -> anyhow::Result<()> {
-    let records = open_records(&arguments.data_dir).await?;
-    let rebuilt = rebuilt_states(&records).await?;
+    let config = config::load(None, cli::environment())?;
+    let data_dir = arguments.data_dir.clone().map_or_else(|| config.data_dir(), Ok)?;
+    let records = open_records(&config, &data_dir).await?;
+    let rebuilt = rebuilt_states(records.as_ref()).await?;
     let mut report = StatesReport { learners: rebuilt.len(), equal: 0, different: Vec::new() };
     for (id, learner) in rebuilt {
         let stored = records.learner_state(id).await?;

@@ -34,14 +34,13 @@ pub(crate) fn run(arguments: &Invite) -> anyhow::Result<()> {
         Invited::Author => Role::Author,
         Invited::Admin => Role::Admin,
     };
-    let data_dir = match &arguments.data_dir {
-        Some(dir) => dir.clone(),
-        None => config::load(None, crate::cli::environment())?.data_dir()?,
-    };
+    let config = config::load(None, crate::cli::environment())?;
+    let data_dir = arguments.data_dir.clone().map_or_else(|| config.data_dir(), Ok)?;
     let url = arguments.url.trim_end_matches('/');
     tokio::runtime::Runtime::new()?.block_on(async {
-        let records = application::open_records(&data_dir).await?;
-        let (link, minutes) = application::sign_in_link(&records, &SystemClock, role, url).await?;
+        let records = application::open_records(&config, &data_dir).await?;
+        let (link, minutes) =
+            application::sign_in_link(records.as_ref(), &SystemClock, role, url).await?;
         println!("{link}");
         eprintln!("It works once, within {minutes} minutes.");
         records.close().await;

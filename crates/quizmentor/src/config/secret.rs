@@ -23,6 +23,11 @@ impl Secret {
     pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }
+
+    /// The same as text.
+    pub(crate) fn text(&self) -> anyhow::Result<&str> {
+        Ok(std::str::from_utf8(&self.0)?)
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -38,31 +43,53 @@ impl fmt::Debug for Secret {
 ///
 /// When the file cannot be read or made, or holds fewer than 32 bytes.
 pub(crate) fn token_key(config: &Config, data_dir: &Path) -> anyhow::Result<Secret> {
-    let credential = || {
-        let file = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join("token-key");
-        file.exists().then_some(file)
+    let file = match config.auth.token_key_file.clone().or_else(|| credential("token-key")) {
+        Some(file) => file,
+        None => {
+            let file = data_dir.join("token-key");
+            if !file.exists() {
+                create(&file)?;
+            }
+            file
+        }
     };
-    if let Some(file) = config.auth.token_key_file.clone().or_else(credential) {
-        return read(&file);
-    }
-    let file = data_dir.join("token-key");
-    if !file.exists() {
-        create(&file)?;
-    }
-    read(&file)
-}
-
-/// The content of `file` without the line end that editors add.
-fn read(file: &Path) -> anyhow::Result<Secret> {
-    let mut bytes =
-        fs::read(file).with_context(|| format!("cannot read the token key {}", file.display()))?;
-    bytes.truncate(bytes.trim_ascii_end().len());
+    let key = read(&file, "token key")?;
     ensure!(
-        bytes.len() >= KEY_BYTES,
+        key.0.len() >= KEY_BYTES,
         "the token key {} has {} bytes; at least {KEY_BYTES} are needed",
         file.display(),
-        bytes.len()
+        key.0.len()
     );
+    Ok(key)
+}
+
+/// A secret shared with a server, such as a password: from `file`, else from the credential
+/// `name` in `$CREDENTIALS_DIRECTORY`; `None` where there is neither.
+///
+/// # Errors
+///
+/// When the file cannot be read, or holds no text or none at all.
+pub(crate) fn shared_secret(file: Option<&Path>, name: &str) -> anyhow::Result<Option<Secret>> {
+    let Some(file) = file.map(Path::to_owned).or_else(|| credential(name)) else {
+        return Ok(None);
+    };
+    let secret = read(&file, name)?;
+    let text = secret.text().with_context(|| format!("{} holds no text", file.display()))?;
+    ensure!(!text.is_empty(), "{} is empty; the {name} is expected in it", file.display());
+    Ok(Some(secret))
+}
+
+/// The file of a credential that the service manager hands over, if it is there.
+fn credential(name: &str) -> Option<PathBuf> {
+    let file = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
+    file.exists().then_some(file)
+}
+
+/// The content of `file`, which holds the secret `name`, without the line end that editors add.
+fn read(file: &Path, name: &str) -> anyhow::Result<Secret> {
+    let mut bytes =
+        fs::read(file).with_context(|| format!("cannot read the {name} {}", file.display()))?;
+    bytes.truncate(bytes.trim_ascii_end().len());
     Ok(Secret(bytes))
 }
 
@@ -114,5 +141,21 @@ mod tests {
         config.auth.token_key_file = Some(file);
         let error = token_key(&config, dir.path()).unwrap_err().to_string();
         assert!(error.contains("has 16 bytes; at least 32"), "{error}");
+    }
+
+    #[test]
+    fn a_shared_secret_is_text_without_its_line_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("password");
+        let secret = |content: &[u8]| {
+            fs::write(&file, content).unwrap();
+            shared_secret(Some(&file), "records-password")
+        };
+        assert_eq!(secret(b"s3cr t\r\n").unwrap().unwrap().text().unwrap(), "s3cr t");
+        assert!(format!("{:#}", secret(b"\n").unwrap_err()).contains("is empty"));
+        assert!(format!("{:#}", secret(b"\xff").unwrap_err()).contains("holds no text"));
+        let absent = shared_secret(Some(&dir.path().join("absent")), "records-password");
+        let error = format!("{:#}", absent.unwrap_err());
+        assert!(error.starts_with("cannot read the records-password "), "{error}");
     }
 }

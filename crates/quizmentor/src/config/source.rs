@@ -193,10 +193,13 @@ impl<'i> Settings<'i> {
         if self.section(name).is_some() {
             return format!("`{name}` is a section: write [{name}] and its keys below");
         }
-        if let Some(home) =
-            self.section_names().find(|section| self.keys(section).any(|key| key == name))
-        {
-            return format!("`{name}` belongs below [{home}]");
+        let homes: Vec<_> = self
+            .section_names()
+            .filter(|section| self.keys(section).any(|key| key == name))
+            .map(|section| format!("[{section}]"))
+            .collect();
+        if !homes.is_empty() {
+            return format!("`{name}` belongs below {}", homes.join(" or "));
         }
         let near = suggestion(name, self.section_names());
         format!("unknown section `{name}`{near}; {}", self.sections())

@@ -24,6 +24,8 @@ use crate::{
 };
 
 mod accept;
+mod address;
+mod admission;
 mod connection;
 mod health;
 mod layers;
@@ -55,6 +57,9 @@ pub(crate) trait Application: Send + Sync + 'static {
     fn reload(&self, _config: &Config) -> impl Future<Output = anyhow::Result<()>> + Send {
         async { Ok(()) }
     }
+
+    /// Ends the responses that go on until someone ends them; the rest may finish.
+    fn drain(&self) {}
 
     /// Finishes background work and puts the stores away, after the last request.
     fn close(&self) -> impl Future<Output = ()> + Send {
@@ -100,6 +105,7 @@ pub(crate) async fn run<A: Application>(
     let running = Running::start(&app, listeners, Arc::clone(&config));
     let status = format!("serving at {base_url}");
     notify::ready(&status);
+    tracing::info!(base_url, version = env!("CARGO_PKG_VERSION"), "serving");
     announce(&base_url, app.welcome());
     while signals.next().await == Wish::Reload {
         notify::reloading();
@@ -109,6 +115,7 @@ pub(crate) async fn run<A: Application>(
         }
         notify::ready(if outcome.is_ok() { &status } else { "serving; the reload was refused" });
     }
+    app.drain();
     running.stop(&mut signals, config.load().server.drain_timeout).await;
     close(app.as_ref(), &mut signals).await;
     Ok(())
@@ -169,7 +176,8 @@ impl Running {
     ) -> Self {
         health::recorder();
         let health = Arc::new(Health::default());
-        let router = app.router().merge(health::routes(Arc::clone(&health)));
+        let router = admission::wrap(app.router(), Arc::clone(&config));
+        let router = router.merge(health::routes(Arc::clone(&health)));
         let router = layers::wrap(router, Arc::clone(&config));
         let (stop, stopped) = watch::channel(false);
         let (pinging, pings) = mpsc::channel(1);
@@ -224,13 +232,15 @@ async fn reload(
     filter.set(&config.log.filter)?;
     let before = current.swap(Arc::new(config.clone()));
     let fixed = |config: &Config| {
-        let Config { server, limits, auth, .. } = config.clone();
+        let Config { server, limits, auth, records, cache, vectors, .. } = config.clone();
         let server = config::Server {
             request_timeout: Duration::ZERO,
             drain_timeout: Duration::ZERO,
+            trusted_proxies: Vec::new(),
             ..server
         };
-        (server, limits.connections, auth)
+        let limits = [limits.connections, limits.requests, limits.queue];
+        (server, limits, auth, records, cache, vectors)
     };
     if fixed(&before) != fixed(&config) {
         tracing::warn!("some of the changed settings take effect after a restart only");

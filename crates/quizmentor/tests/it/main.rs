@@ -9,4 +9,5 @@ mod help;
 mod http;
 mod lifecycle;
 mod process;
+mod roles;
 mod simulate;

@@ -1,8 +1,9 @@
 //! The cache of one process.
 
 use std::{
+    collections::HashMap,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -10,8 +11,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lru::LruCache;
 use quizmentor_core::{Clock, SignedDuration, Timestamp};
+use tokio::sync::mpsc;
 
-use super::{Allowance, Cache};
+use super::{Allowance, BACKLOG, Cache};
 use crate::{Error, Result};
 
 /// A cache in memory that holds the most recently used entries.
@@ -20,6 +22,7 @@ pub struct Memory {
     values: Table<Bytes>,
     counters: Table<i64>,
     windows: Table<u32>,
+    topics: Mutex<HashMap<Box<str>, Vec<mpsc::Sender<Bytes>>>>,
 }
 
 impl Memory {
@@ -32,7 +35,12 @@ impl Memory {
             values: Table::new(capacity),
             counters: Table::new(capacity),
             windows: Table::new(capacity),
+            topics: Mutex::default(),
         }
+    }
+
+    fn topics(&self) -> MutexGuard<'_, HashMap<Box<str>, Vec<mpsc::Sender<Bytes>>>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,6 +91,10 @@ fn later(now: Timestamp, ttl: Duration) -> Timestamp {
 
 #[async_trait]
 impl Cache for Memory {
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         let now = self.clock.now();
         Ok(self.values.with(|entries| {
@@ -129,5 +141,22 @@ impl Cache for Memory {
             let rest = used.expires.duration_since(now);
             Allowance { allowed: false, retry_after: rest.try_into().unwrap_or_default() }
         }))
+    }
+
+    async fn publish(&self, topic: &str, message: Bytes) -> Result<()> {
+        let mut topics = self.topics();
+        if let Some(subscribers) = topics.get_mut(topic) {
+            subscribers.retain(|subscriber| subscriber.try_send(message.clone()).is_ok());
+            if subscribers.is_empty() {
+                topics.remove(topic);
+            }
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&self, topic: &str) -> Result<mpsc::Receiver<Bytes>> {
+        let (subscriber, messages) = mpsc::channel(BACKLOG);
+        self.topics().entry(topic.into()).or_default().push(subscriber);
+        Ok(messages)
     }
 }

@@ -1,19 +1,18 @@
 //! The records in one SQLite file.
 //!
 //! One connection writes, several read; write-ahead logging lets them go on side by side. A commit
-//! returns after the log was flushed to the disk.
+//! returns after the log was flushed to the disk; answers that come meanwhile share the next flush.
 
 mod accounts;
 mod analyses;
 mod answers;
-mod encoding;
 mod outbox;
 mod prerequisites;
 mod questions;
 mod sessions;
 mod snapshots;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use quizmentor_core::{
@@ -21,13 +20,16 @@ use quizmentor_core::{
 };
 use sqlx::{
     SqlitePool, Transaction,
-    migrate::{MigrateError, Migrator},
+    migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
     Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Prerequisites, Put,
     QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
+    encoding::{error_at, migration_error},
+    group::Group,
+    rows::{CommitRow, QuestionRow, SessionRow},
 };
 use crate::Result;
 
@@ -42,6 +44,7 @@ const READERS: u32 = 4;
 pub struct Sqlite {
     write: SqlitePool,
     read: SqlitePool,
+    answers: Arc<Group<CommitRow, CommitOutcome>>,
 }
 
 impl Sqlite {
@@ -53,7 +56,7 @@ impl Sqlite {
     /// created or migrated; both name the path.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let at_path = |error: sqlx::Error| encoding::error_at(&path.display().to_string(), error);
+        let at_path = |error: sqlx::Error| error_at(&path.display().to_string(), error);
         // An absolute path is never taken for a URI.
         let file = std::path::absolute(path).map_err(|e| at_path(e.into()))?;
         let reader = SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE);
@@ -65,7 +68,7 @@ impl Sqlite {
         let write = pool(1).connect_with(writer).await.map_err(at_path)?;
         MIGRATIONS.run(&write).await.map_err(|e| at_path(migration_error(e)))?;
         let read = pool(READERS).connect_with(reader.read_only(true)).await.map_err(at_path)?;
-        Ok(Self { write, read })
+        Ok(Self::new(write, read))
     }
 
     /// Opens an empty database that lives as long as its handle; for tests.
@@ -75,26 +78,25 @@ impl Sqlite {
     pub async fn in_memory() -> Result<Self> {
         let write = pool(1).connect_with(SqliteConnectOptions::new()).await?;
         MIGRATIONS.run(&write).await.map_err(migration_error)?;
-        Ok(Self { read: write.clone(), write })
+        Ok(Self::new(write.clone(), write))
     }
 
-    /// Closes all connections; what is under way ends first. Later calls fail.
-    pub async fn close(&self) {
-        self.read.close().await;
-        self.write.close().await;
+    fn new(write: SqlitePool, read: SqlitePool) -> Self {
+        let writer = answers::Writer(write.clone());
+        Self { answers: Arc::new(Group::new([writer], 2 * PATIENCE)), write, read }
     }
+}
 
-    /// SQLite ends a transaction by itself when the disk is full. The connection then still counts
-    /// it as open and refuses to begin another, so it is replaced.
-    async fn begin(&self) -> Result<Transaction<'static, sqlx::Sqlite>> {
-        const BEGIN: &str = "BEGIN IMMEDIATE";
-        match self.write.begin_with(BEGIN).await {
-            Err(sqlx::Error::InvalidSavePointStatement) => {
-                self.write.acquire().await?.close().await?;
-                Ok(self.write.begin_with(BEGIN).await?)
-            }
-            begun => Ok(begun?),
+/// SQLite ends a transaction by itself when the disk is full. The connection then still counts it as
+/// open and refuses to begin another, so it is replaced.
+async fn begin(write: &SqlitePool) -> Result<Transaction<'static, sqlx::Sqlite>> {
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match write.begin_with(BEGIN).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            write.acquire().await?.close().await?;
+            Ok(write.begin_with(BEGIN).await?)
         }
+        begun => Ok(begun?),
     }
 }
 
@@ -107,13 +109,6 @@ fn pool(size: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-fn migration_error(error: MigrateError) -> sqlx::Error {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error,
-        other => sqlx::Error::Migrate(Box::new(other)),
-    }
-}
-
 #[async_trait]
 impl Records for Sqlite {
     async fn ping(&self) -> Result<()> {
@@ -121,9 +116,15 @@ impl Records for Sqlite {
         Ok(())
     }
 
+    async fn close(&self) {
+        self.answers.close().await;
+        self.read.close().await;
+        self.write.close().await;
+    }
+
     async fn put_questions(&self, questions: &[Question]) -> Result<Put> {
-        let rows = questions.iter().map(questions::Row::new).collect::<Result<Vec<_>>>()?;
-        let mut transaction = self.begin().await?;
+        let rows = questions.iter().map(QuestionRow::new).collect::<Result<Vec<_>>>()?;
+        let mut transaction = begin(&self.write).await?;
         let put = questions::put(&mut transaction, &rows).await?;
         transaction.commit().await?;
         Ok(put)
@@ -155,7 +156,7 @@ impl Records for Sqlite {
     }
 
     async fn put_analyses(&self, analyses: &[Analysis]) -> Result<()> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = begin(&self.write).await?;
         for analysis in analyses {
             analyses::put(&mut transaction, analysis).await?;
         }
@@ -203,7 +204,7 @@ impl Records for Sqlite {
         hash: LinkHash,
         now: Timestamp,
     ) -> Result<Option<(LearnerId, Role)>> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = begin(&self.write).await?;
         let account = accounts::redeem_link(&mut transaction, hash, now).await?;
         transaction.commit().await?;
         Ok(account)
@@ -218,8 +219,9 @@ impl Records for Sqlite {
     }
 
     async fn update_session(&self, session: &Session) -> Result<()> {
-        let mut transaction = self.begin().await?;
-        sessions::update(&mut transaction, session).await?;
+        let row = SessionRow::new(session)?;
+        let mut transaction = begin(&self.write).await?;
+        sessions::update(&mut transaction, &row).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -234,14 +236,14 @@ impl Records for Sqlite {
     }
 
     async fn commit_answer(&self, commit: &AnswerCommit) -> Result<CommitOutcome> {
-        let mut transaction = self.begin().await?;
-        let outcome = answers::commit(&mut transaction, commit).await?;
-        if matches!(outcome, CommitOutcome::Committed { .. }) {
-            transaction.commit().await?;
-        } else {
-            transaction.rollback().await?;
+        match CommitRow::new(commit) {
+            Ok(row) => self.answers.store(row).await,
+            // That the id is known counts more than what is wrong.
+            Err(invalid) => {
+                let answer = &commit.answer;
+                answers::known(&self.read, answer.id, answer.learner).await?.ok_or(invalid)
+            }
         }
-        Ok(outcome)
     }
 
     async fn answer(&self, id: AnswerId) -> Result<Option<StoredAnswer>> {
@@ -303,7 +305,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let records = Sqlite::open(directory.path().join("full.db")).await.unwrap();
         let snapshot = |version| SnapshotInfo { version, upto_sequence: 0 };
-        let mut filler = records.begin().await.unwrap();
+        let mut filler = begin(&records.write).await.unwrap();
         sqlx::query("PRAGMA max_page_count = 1").execute(&mut *filler).await.unwrap();
         let full = sqlx::query("INSERT INTO snapshots VALUES (1, 0, zeroblob(1000000))")
             .execute(&mut *filler)
@@ -311,7 +313,7 @@ mod tests {
         let error = crate::Error::from(full.unwrap_err());
         assert!(matches!(error, crate::Error::Full { .. }), "{error:?}");
         let _ = filler.rollback().await;
-        records.begin().await.unwrap().commit().await.unwrap();
+        begin(&records.write).await.unwrap().commit().await.unwrap();
         sqlx::query("PRAGMA max_page_count = 4294967294").execute(&records.write).await.unwrap();
         records.put_snapshot(snapshot(2), &[7; 100_000]).await.unwrap();
         assert_eq!(records.snapshots().await.unwrap(), [snapshot(2)]);

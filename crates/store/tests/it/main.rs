@@ -5,4 +5,5 @@
 mod cache;
 mod records;
 mod samples;
+mod servers;
 mod vectors;

@@ -1,9 +1,11 @@
-//! The records: a contract for every adapter, a model to compare with, and SQLite's own matters.
+//! The records: a contract for every adapter, a model to compare with, and each database's own
+//! matters.
 
 mod accounts;
 mod analyses;
 mod answers;
 mod model;
+mod postgres;
 mod prerequisites;
 mod questions;
 mod sessions;
@@ -13,10 +15,13 @@ mod sqlite;
 use std::sync::Arc;
 
 use quizmentor_core::{LearnerId, Session, SessionId};
-use quizmentor_store::records::{Records, Sqlite};
+use quizmentor_store::records::{Postgres, PostgresOptions, Records, Sqlite};
 use tempfile::TempDir;
 
-use crate::samples::{at, question, session};
+use crate::{
+    samples::{at, question, session},
+    servers::new_database,
+};
 
 /// Turns functions of `Arc<dyn Records>` into tests of each adapter.
 macro_rules! contract {
@@ -35,6 +40,13 @@ macro_rules! contract {
                 super::$name(crate::records::in_memory().await).await;
             })+
         }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::records::in_postgres().await).await;
+            })+
+        }
     };
 }
 use contract;
@@ -47,6 +59,11 @@ async fn in_file() -> (TempDir, Arc<dyn Records>) {
 
 async fn in_memory() -> Arc<dyn Records> {
     Arc::new(Sqlite::in_memory().await.unwrap())
+}
+
+async fn in_postgres() -> Arc<dyn Records> {
+    let options = PostgresOptions::new(&new_database().await).unwrap();
+    Arc::new(Postgres::open(&options).await.unwrap())
 }
 
 /// Question `q-1`, the learner, and a session of theirs.

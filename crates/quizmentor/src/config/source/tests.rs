@@ -21,7 +21,7 @@ fn mistakes(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn every_mistake_is_named_with_its_place() {
     let text = "listen = \"127.0.0.1:80\"\n\
-                \n\
+                password_file = \"pw\"\n\
                 [server]\n\
                 rolls = [\"web\"]\n\
                 roles = [\"web\", \"wob\"]\n\
@@ -38,6 +38,7 @@ fn every_mistake_is_named_with_its_place() {
     let found = mistakes(&text.replace("ü = 1", "\"ü\" = 1\nheaders = 0"), &[]);
     let expected = [
         "q.toml:1:1: `listen` belongs below [server]",
+        "q.toml:2:1: `password_file` belongs below [cache] or [records]",
         "q.toml:4:1: unknown key `rolls` in [server]; did you mean `roles`?; known keys: ",
         "q.toml:5:9: [server] roles: unknown variant `wob`, expected one of `bloom`, ",
         "q.toml:6:19: [server] request_timeout: invalid type: integer `10`, expected a string",

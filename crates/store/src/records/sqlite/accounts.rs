@@ -2,13 +2,19 @@
 
 use quizmentor_core::{LearnerId, Role, Timestamp};
 use sqlx::{SqliteConnection, SqlitePool};
+use uuid::Uuid;
 
-use super::encoding::{from_name, refused, time, to_name, uuid};
-use crate::{Result, records::LinkHash};
+use crate::{
+    Result,
+    records::{
+        LinkHash,
+        encoding::{from_name, refused, time, to_name},
+    },
+};
 
 pub(super) async fn create_learner(pool: &SqlitePool, id: LearnerId, at: Timestamp) -> Result<()> {
     sqlx::query("INSERT INTO learners (id, created_at) VALUES (?, ?)")
-        .bind(id.0.as_bytes().as_slice())
+        .bind(id.0)
         .bind(at.as_microsecond())
         .execute(pool)
         .await
@@ -18,7 +24,7 @@ pub(super) async fn create_learner(pool: &SqlitePool, id: LearnerId, at: Timesta
 
 pub(super) async fn learner_exists(pool: &SqlitePool, id: LearnerId) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM learners WHERE id = ?)")
-        .bind(id.0.as_bytes().as_slice())
+        .bind(id.0)
         .fetch_one(pool)
         .await?)
 }
@@ -32,7 +38,7 @@ pub(super) async fn create_link(
 ) -> Result<()> {
     sqlx::query("INSERT INTO links (hash, learner, role, expires) VALUES (?, ?, ?, ?)")
         .bind(hash.0.as_slice())
-        .bind(learner.0.as_bytes().as_slice())
+        .bind(learner.0)
         .bind(to_name("role", &role)?)
         .bind(expires.as_microsecond())
         .execute(pool)
@@ -47,7 +53,7 @@ pub(super) async fn redeem_link(
     hash: LinkHash,
     now: Timestamp,
 ) -> Result<Option<(LearnerId, Role)>> {
-    let link: Option<(Vec<u8>, String, i64)> =
+    let link: Option<(Uuid, String, i64)> =
         sqlx::query_as("DELETE FROM links WHERE hash = ? RETURNING learner, role, expires")
             .bind(hash.0.as_slice())
             .fetch_optional(connection)
@@ -56,6 +62,5 @@ pub(super) async fn redeem_link(
     if time("expiry of a link", expires)? <= now {
         return Ok(None);
     }
-    let learner = LearnerId(uuid("learner of a link", &learner)?);
-    Ok(Some((learner, from_name("role of a link", role)?)))
+    Ok(Some((LearnerId(learner), from_name("role of a link", role)?)))
 }

@@ -3,8 +3,13 @@
 use quizmentor_core::QuestionId;
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::encoding::{from_name, refused, rows, to_name};
-use crate::{Error, Result, records::Analysis};
+use crate::{
+    Error, Result,
+    records::{
+        Analysis,
+        encoding::{from_bytes, from_name, refused, rows, to_bytes, to_name},
+    },
+};
 
 pub(super) async fn put(connection: &mut SqliteConnection, analysis: &Analysis) -> Result<()> {
     sqlx::query(
@@ -55,16 +60,4 @@ pub(super) async fn page(
             })
         })
         .collect()
-}
-
-/// Little-endian, number after number.
-fn to_bytes(embedding: &[f32]) -> Vec<u8> {
-    embedding.iter().flat_map(|number| number.to_le_bytes()).collect()
-}
-
-fn from_bytes(bytes: &[u8]) -> Result<Vec<f32>> {
-    let (numbers, []) = bytes.as_chunks::<4>() else {
-        return Err(Error::corrupt("embedding", "its length is no multiple of four bytes"));
-    };
-    Ok(numbers.iter().map(|&number| f32::from_le_bytes(number)).collect())
 }

@@ -2,8 +2,13 @@
 
 use sqlx::SqlitePool;
 
-use super::encoding::{from_int, from_json, to_int, to_json};
-use crate::{Error, Result, records::Prerequisites};
+use crate::{
+    Error, Result,
+    records::{
+        Prerequisites,
+        encoding::{from_int, from_json, to_int, to_json},
+    },
+};
 
 pub(super) async fn get(pool: &SqlitePool) -> Result<Prerequisites> {
     let row: Option<(i64, String)> =

@@ -1,43 +1,21 @@
 //! The question bank.
 
-use quizmentor_core::{Level, Question, QuestionId};
+use quizmentor_core::{Question, QuestionId};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
-use super::encoding::{cursor, from_int, from_json, rows, to_json, to_name};
 use crate::{
     Result,
-    records::{Page, Put, QuestionFilter},
+    records::{
+        Page, Put, QuestionFilter,
+        encoding::{cursor, from_int, from_json, rows, to_name},
+        rows::{QuestionRow, folded},
+    },
 };
 
-/// A question's columns.
-pub(super) struct Row<'a> {
-    question: &'a Question,
-    level: Option<&'static str>,
-    status: String,
-    search: String,
-    json: String,
-}
-
-impl<'a> Row<'a> {
-    pub(super) fn new(question: &'a Question) -> Result<Self> {
-        let text = format!("{}\n{}\n{}", question.title, question.stem, question.tags.join("\n"));
-        Ok(Self {
-            question,
-            level: question.level.map(Level::name),
-            status: to_name("status", &question.status)?,
-            search: folded(&text),
-            json: to_json("question", question)?,
-        })
-    }
-}
-
-/// `text` in lower case, each character by itself: what is found does not depend on what stands
-/// around it.
-fn folded(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
-}
-
-pub(super) async fn put(connection: &mut SqliteConnection, rows: &[Row<'_>]) -> Result<Put> {
+pub(super) async fn put(
+    connection: &mut SqliteConnection,
+    rows: &[QuestionRow<'_>],
+) -> Result<Put> {
     let mut revision: i64 = sqlx::query_scalar("SELECT coalesce(max(revision), 0) FROM questions")
         .fetch_one(&mut *connection)
         .await?;
@@ -58,7 +36,11 @@ pub(super) async fn put(connection: &mut SqliteConnection, rows: &[Row<'_>]) -> 
     Ok(put)
 }
 
-async fn write(connection: &mut SqliteConnection, revision: i64, row: &Row<'_>) -> Result<()> {
+async fn write(
+    connection: &mut SqliteConnection,
+    revision: i64,
+    row: &QuestionRow<'_>,
+) -> Result<()> {
     sqlx::query(
         "INSERT INTO questions (id, revision, subject, skill, level, status, search, question)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)

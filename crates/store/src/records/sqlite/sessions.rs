@@ -3,18 +3,25 @@
 use quizmentor_core::{LearnerId, Session, SessionId};
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::encoding::{from_json, refused, rows, to_int, to_json};
-use crate::{Error, Result, records::Page};
+use crate::{
+    Error, Result,
+    records::{
+        Page,
+        encoding::{from_json, refused, rows},
+        rows::SessionRow,
+    },
+};
 
 pub(super) async fn create(pool: &SqlitePool, session: &Session) -> Result<()> {
+    let row = SessionRow::new(session)?;
     sqlx::query(
         "INSERT INTO sessions (id, learner, started_at, version, session) VALUES (?, ?, ?, ?, ?)",
     )
-    .bind(session.id.0.as_bytes().as_slice())
-    .bind(session.learner.0.as_bytes().as_slice())
-    .bind(session.started_at.as_microsecond())
-    .bind(to_int("version of the session", session.version)?)
-    .bind(to_json("session", session)?)
+    .bind(row.id)
+    .bind(row.learner)
+    .bind(row.started_at)
+    .bind(row.version)
+    .bind(row.json)
     .execute(pool)
     .await
     .map_err(|e| refused(e, "session", "learner"))?;
@@ -23,26 +30,23 @@ pub(super) async fn create(pool: &SqlitePool, session: &Session) -> Result<()> {
 
 pub(super) async fn get(pool: &SqlitePool, id: SessionId) -> Result<Option<Session>> {
     let json: Option<String> = sqlx::query_scalar("SELECT session FROM sessions WHERE id = ?")
-        .bind(id.0.as_bytes().as_slice())
+        .bind(id.0)
         .fetch_optional(pool)
         .await?;
     json.map(|json| from_json("session", &json)).transpose()
 }
 
-pub(super) async fn update(connection: &mut SqliteConnection, session: &Session) -> Result<()> {
-    let id = session.id.0.as_bytes().as_slice();
-    let learner = session.learner.0.as_bytes().as_slice();
-    let version = to_int("version of the session", session.version)?;
+pub(super) async fn update(connection: &mut SqliteConnection, row: &SessionRow) -> Result<()> {
     let updated = sqlx::query(
         "UPDATE sessions SET started_at = ?, version = ?, session = ?
          WHERE id = ? AND learner = ? AND version = ? - 1",
     )
-    .bind(session.started_at.as_microsecond())
-    .bind(version)
-    .bind(to_json("session", session)?)
-    .bind(id)
-    .bind(learner)
-    .bind(version)
+    .bind(row.started_at)
+    .bind(row.version)
+    .bind(&row.json)
+    .bind(row.id)
+    .bind(row.learner)
+    .bind(row.version)
     .execute(&mut *connection)
     .await?;
     if updated.rows_affected() == 1 {
@@ -50,8 +54,8 @@ pub(super) async fn update(connection: &mut SqliteConnection, session: &Session)
     }
     let exists: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sessions WHERE id = ? AND learner = ?)")
-            .bind(id)
-            .bind(learner)
+            .bind(row.id)
+            .bind(row.learner)
             .fetch_one(connection)
             .await?;
     Err(if exists { Error::Conflict("session") } else { Error::NotFound("session") })
@@ -63,7 +67,7 @@ pub(super) async fn page(
     after: Option<SessionId>,
     limit: usize,
 ) -> Result<Page<Session>> {
-    let learner = learner.0.as_bytes().as_slice();
+    let learner = learner.0;
     let limited = rows(limit.saturating_add(1));
     let found: Vec<String> = match after {
         None => {
@@ -77,7 +81,7 @@ pub(super) async fn page(
             .await?
         }
         Some(after) => {
-            let after = after.0.as_bytes().as_slice();
+            let after = after.0;
             let started_at: Option<i64> =
                 sqlx::query_scalar("SELECT started_at FROM sessions WHERE id = ? AND learner = ?")
                     .bind(after)

@@ -3,19 +3,21 @@
 use quizmentor_core::LearnerId;
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::encoding::{cursor, from_int, to_int};
 use crate::{
     Error, Result,
-    records::{Snapshot, SnapshotInfo, VersionedState},
+    records::{
+        Snapshot, SnapshotInfo, VersionedState,
+        encoding::{cursor, from_int, to_int},
+        rows::{CommitRow, snapshot_info},
+    },
 };
 
 /// Stores the learner's next state; `false` unless its version is one above the stored one.
 pub(super) async fn advance_state(
     connection: &mut SqliteConnection,
-    learner: LearnerId,
-    state: &VersionedState,
+    row: &CommitRow,
 ) -> Result<bool> {
-    let sql = if state.version == 1 {
+    let sql = if row.state_version == 1 {
         "INSERT INTO learner_states (version, state, learner) VALUES (?1, ?2, ?3)
          ON CONFLICT (learner) DO NOTHING"
     } else {
@@ -23,9 +25,9 @@ pub(super) async fn advance_state(
          WHERE learner = ?3 AND version = ?1 - 1"
     };
     let stored = sqlx::query(sql)
-        .bind(to_int("version of the learner's state", state.version)?)
-        .bind(state.bytes.as_slice())
-        .bind(learner.0.as_bytes().as_slice())
+        .bind(row.state_version)
+        .bind(&row.state)
+        .bind(row.learner)
         .execute(connection)
         .await?;
     Ok(stored.rows_affected() == 1)
@@ -37,7 +39,7 @@ pub(super) async fn learner_state(
 ) -> Result<Option<VersionedState>> {
     let row: Option<(i64, Vec<u8>)> =
         sqlx::query_as("SELECT version, state FROM learner_states WHERE learner = ?")
-            .bind(learner.0.as_bytes().as_slice())
+            .bind(learner.0)
             .fetch_optional(pool)
             .await?;
     row.map(|(version, bytes)| {
@@ -73,7 +75,8 @@ pub(super) async fn latest(pool: &SqlitePool) -> Result<Option<Snapshot>> {
     )
     .fetch_optional(pool)
     .await?;
-    row.map(|(version, upto, bytes)| Ok(Snapshot { info: info(version, upto)?, bytes })).transpose()
+    row.map(|(version, upto, bytes)| Ok(Snapshot { info: snapshot_info(version, upto)?, bytes }))
+        .transpose()
 }
 
 pub(super) async fn latest_info(pool: &SqlitePool) -> Result<Option<SnapshotInfo>> {
@@ -82,7 +85,7 @@ pub(super) async fn latest_info(pool: &SqlitePool) -> Result<Option<SnapshotInfo
     )
     .fetch_optional(pool)
     .await?;
-    row.map(|(version, upto)| info(version, upto)).transpose()
+    row.map(|(version, upto)| snapshot_info(version, upto)).transpose()
 }
 
 pub(super) async fn list(pool: &SqlitePool) -> Result<Vec<SnapshotInfo>> {
@@ -90,12 +93,5 @@ pub(super) async fn list(pool: &SqlitePool) -> Result<Vec<SnapshotInfo>> {
         sqlx::query_as("SELECT version, upto_sequence FROM snapshots ORDER BY version DESC")
             .fetch_all(pool)
             .await?;
-    rows.into_iter().map(|(version, upto)| info(version, upto)).collect()
-}
-
-fn info(version: i64, upto_sequence: i64) -> Result<SnapshotInfo> {
-    Ok(SnapshotInfo {
-        version: from_int("version of a snapshot", version)?,
-        upto_sequence: from_int("sequence of a snapshot", upto_sequence)?,
-    })
+    rows.into_iter().map(|(version, upto)| snapshot_info(version, upto)).collect()
 }

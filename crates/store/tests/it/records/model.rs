@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestRunner};
 use quizmentor_core::{AnswerId, LearnerId, Question, Role, Session, SessionId, Status};
 use quizmentor_store::{
     Error,
     records::{
-        AnswerCommit, CommitOutcome, Event, LinkHash, QuestionFilter, Records, Sqlite,
-        StoredAnswer, VersionedState,
+        AnswerCommit, CommitOutcome, Event, LinkHash, Postgres, PostgresOptions, QuestionFilter,
+        Records, Sqlite, StoredAnswer, VersionedState,
     },
 };
+use sqlx::{Connection, PgConnection};
+use tokio::runtime::Runtime;
 
-use crate::samples::{answer_id, at, commit, learner, question, question_id, session, session_id};
+use crate::{
+    samples::{answer_id, at, commit, learner, question, question_id, session, session_id},
+    servers::new_database,
+};
 
 /// Names are few, so that operations meet.
 #[derive(Debug, Clone)]
@@ -225,7 +230,7 @@ impl Model {
     }
 
     /// Runs `operation` on the records; to be called before [`apply`](Self::apply).
-    async fn run(&self, operation: &Operation, records: &Sqlite) -> Outcome {
+    async fn run(&self, operation: &Operation, records: &dyn Records) -> Outcome {
         let done = |()| Outcome::Done;
         match operation {
             Operation::PutQuestions(questions) => {
@@ -266,7 +271,7 @@ impl Model {
         }
     }
 
-    async fn assert_matches(&self, records: &Sqlite) {
+    async fn assert_matches(&self, records: &dyn Records) {
         let page = records.questions(&QuestionFilter::default(), None, 100).await.unwrap();
         let expected: Vec<_> = self.questions.values().map(|(_, q)| q.clone()).collect();
         assert_eq!(page.items, expected);
@@ -299,20 +304,110 @@ impl Model {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn records_do_what_plain_maps_do(operations in prop::collection::vec(operation(), 1..80)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let records = Sqlite::in_memory().await.unwrap();
-            let mut model = Model::default();
-            for operation in &operations {
-                let found = model.run(operation, &records).await;
-                assert_eq!(found, model.apply(operation), "{operation:?}");
-            }
-            model.assert_matches(&records).await;
-        });
+/// Runs `operations` on every one of `all` and compares each answer with the model's.
+async fn compare(operations: &[Operation], all: &[&dyn Records]) {
+    let mut model = Model::default();
+    for operation in operations {
+        let mut found = Vec::new();
+        for records in all {
+            found.push(model.run(operation, *records).await);
+        }
+        let expected = model.apply(operation);
+        for found in found {
+            assert_eq!(found, expected, "{operation:?}");
+        }
     }
+    for records in all {
+        model.assert_matches(*records).await;
+    }
+    let mut seen = Vec::new();
+    for records in all {
+        seen.push(everything(*records).await);
+    }
+    assert!(seen.windows(2).all(|two| two[0] == two[1]), "{seen:#?}");
+}
+
+/// What calls tell that the model knows nothing of.
+async fn everything(records: &dyn Records) -> Vec<String> {
+    let mut seen = Vec::new();
+    let filters = [
+        QuestionFilter::default(),
+        QuestionFilter { status: Some(Status::Published), ..QuestionFilter::default() },
+        QuestionFilter { text: Some("TITLE OF Q-1".into()), ..QuestionFilter::default() },
+        QuestionFilter { subject: Some("biology".into()), ..QuestionFilter::default() },
+        QuestionFilter { subject: Some("b".into()), ..QuestionFilter::default() },
+    ];
+    for filter in &filters {
+        let after = question_id("q-0");
+        let page = records.questions(filter, Some(&after), 1).await.unwrap();
+        seen.push(format!("{page:?} of {}", records.count_questions(filter).await.unwrap()));
+    }
+    for n in 0..3 {
+        let page = records.sessions_of(learner(n), None, 2).await.unwrap();
+        if let Some(last) = page.items.last() {
+            let rest = records.sessions_of(learner(n), Some(last.id), 2).await;
+            seen.push(format!("{rest:?}"));
+        }
+        seen.push(format!("{page:?} {:?}", records.answers_of(learner(n), 1, 2).await));
+    }
+    seen.push(format!("{:?}", records.answers_after(1, 2).await));
+    seen.push(format!("{:?}", records.outbox_after(1, 2).await));
+    seen.push(format!("{:?}", records.question_changes(1, 2).await));
+    seen
+}
+
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    prop::collection::vec(operation(), 1..80)
+}
+
+fn check(cases: u32, test: impl Fn(Vec<Operation>)) {
+    let config = ProptestConfig {
+        cases,
+        source_file: Some(file!()),
+        test_name: Some("model"),
+        ..ProptestConfig::default()
+    };
+    let outcome = TestRunner::new(config).run(&operations(), |operations| {
+        test(operations);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn sqlite_does_what_plain_maps_do() {
+    let runtime = Runtime::new().unwrap();
+    check(48, |operations| {
+        runtime.block_on(async {
+            compare(&operations, &[&Sqlite::in_memory().await.unwrap()]).await;
+        });
+    });
+}
+
+#[test]
+fn sqlite_and_postgres_answer_alike() {
+    let runtime = Runtime::new().unwrap();
+    let url = runtime.block_on(new_database());
+    let options = PostgresOptions::new(&url).unwrap();
+    let postgres = runtime.block_on(Postgres::open(&options)).unwrap();
+    check(32, |operations| {
+        runtime.block_on(async {
+            empty(&url).await;
+            compare(&operations, &[&Sqlite::in_memory().await.unwrap(), &postgres]).await;
+        });
+    });
+}
+
+/// Takes everything out of a database.
+async fn empty(url: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(
+        "TRUNCATE questions, analyses, learners, links, sessions, learner_states, snapshots,
+             answer_ids, answers, outbox;
+         SELECT setval('answers_sequence', 0), setval('outbox_sequence', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
 }

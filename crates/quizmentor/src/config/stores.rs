@@ -1,0 +1,171 @@
+//! Where the stores are, and the secrets to open them with.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer, de::Error};
+use url::Url;
+
+use super::path;
+
+/// The durable records.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Records {
+    /// `None` for SQLite in the data directory.
+    #[serde(deserialize_with = "postgres")]
+    pub(crate) url: Option<Url>,
+    #[serde(deserialize_with = "path")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// The shared cache.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cache {
+    /// `None` for the process's own memory.
+    #[serde(deserialize_with = "redis")]
+    pub(crate) url: Option<Url>,
+    #[serde(deserialize_with = "path")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// The vectors of the question bank.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Vectors {
+    /// `None` for the process's own memory.
+    #[serde(deserialize_with = "qdrant")]
+    pub(crate) url: Option<Url>,
+    #[serde(deserialize_with = "path")]
+    pub(crate) api_key_file: Option<PathBuf>,
+}
+
+/// A kind of server, as its URLs tell it.
+struct Kind {
+    name: &'static str,
+    schemes: &'static [&'static str],
+    /// Of these schemes, those that need no host.
+    local: &'static [&'static str],
+    example: &'static str,
+    /// The key that names the file with the secret.
+    secret: &'static str,
+}
+
+fn postgres<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
+    url(
+        input,
+        &Kind {
+            name: "PostgreSQL",
+            schemes: &["postgres", "postgresql"],
+            local: &["postgres", "postgresql"],
+            example: "postgres://quizmentor@db.example.org/quizmentor?sslmode=verify-full",
+            secret: "password_file",
+        },
+    )
+}
+
+fn redis<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
+    url(
+        input,
+        &Kind {
+            name: "Redis",
+            schemes: &["redis", "rediss", "unix"],
+            local: &["unix"],
+            example: "rediss://default@cache.example.org:6379",
+            secret: "password_file",
+        },
+    )
+}
+
+fn qdrant<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
+    url(
+        input,
+        &Kind {
+            name: "Qdrant",
+            schemes: &["http", "https"],
+            local: &[],
+            example: "https://vectors.example.org:6334",
+            secret: "api_key_file",
+        },
+    )
+}
+
+/// An address of a server of this kind; `None` for nothing. No message repeats a URL that may
+/// hold a password.
+fn url<'de, D: Deserializer<'de>>(input: D, kind: &Kind) -> Result<Option<Url>, D::Error> {
+    let text = String::deserialize(input)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let Kind { name, schemes, example, secret, .. } = kind;
+    let refuse = |why: String| {
+        Err(D::Error::custom(format!("{why}; an address of {name} is such as \"{example}\"")))
+    };
+    let url = match Url::parse(&text) {
+        Ok(url) => url,
+        Err(error) => return refuse(format!("no URL: {error}")),
+    };
+    let scheme = url.scheme();
+    if !schemes.contains(&scheme) {
+        return refuse(format!("begins with {scheme}://, not {}://", schemes.join(":// or ")));
+    }
+    if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
+        return refuse(format!("holds a password, which belongs in a file that `{secret}` names"));
+    }
+    if url.host_str().unwrap_or_default().is_empty() && !kind.local.contains(&scheme) {
+        return refuse("names no host".to_owned());
+    }
+    Ok(Some(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Mistakes, load};
+
+    fn set(section: &str, url: &str) -> Result<Config, Mistakes> {
+        load(None, [(format!("QUIZMENTOR__{section}__URL"), url.to_owned())])
+    }
+
+    #[test]
+    fn addresses_of_each_kind_are_taken() {
+        let of = |section, url| {
+            let config = set(section, url).unwrap();
+            let found = [config.records.url, config.cache.url, config.vectors.url];
+            found.into_iter().flatten().map(String::from).collect::<Vec<_>>()
+        };
+        for (section, url) in [
+            ("RECORDS", "postgres://quiz@[::1]:5433/quiz?sslmode=disable"),
+            ("RECORDS", "postgresql:///quiz?host=/run/postgresql"),
+            ("CACHE", "redis://127.0.0.1:6379/3"),
+            ("CACHE", "rediss://default@cache.example.org:6379"),
+            ("CACHE", "unix:///run/redis/redis.sock"),
+            ("VECTORS", "http://127.0.0.1:6334/"),
+        ] {
+            assert_eq!(of(section, url), [url]);
+        }
+        assert!(of("RECORDS", "").is_empty());
+    }
+
+    #[test]
+    fn other_addresses_are_explained_without_their_passwords() {
+        for (section, url, why) in [
+            (
+                "RECORDS",
+                "mysql://db/quiz",
+                "begins with mysql://, not postgres:// or postgresql://",
+            ),
+            ("RECORDS", "quiz.db", "no URL: relative URL without a base"),
+            ("RECORDS", "postgres://quiz:hidden@db/quiz", "a file that `password_file` names"),
+            ("RECORDS", "postgres://db/quiz?password=hidden", "a file that `password_file` names"),
+            ("CACHE", "redis://:hidden@cache", "a file that `password_file` names"),
+            ("CACHE", "redis:///3", "names no host"),
+            ("VECTORS", "grpc://vectors:6334", "begins with grpc://, not http:// or https://"),
+            ("VECTORS", "https://user:hidden@vectors", "a file that `api_key_file` names"),
+        ] {
+            let message = set(section, url).unwrap_err().to_string();
+            assert!(message.contains(why), "{message}\nshould say\n{why}");
+            assert!(message.contains("; an address of "), "{message}");
+            assert!(!message.contains("hidden"), "{message}");
+        }
+    }
+}

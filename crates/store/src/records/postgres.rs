@@ -1,0 +1,347 @@
+//! The records in PostgreSQL 15 or newer.
+//!
+//! Each call holds one connection and mostly makes one round trip. Answers that come while others
+//! are being stored are stored together.
+
+mod accounts;
+mod analyses;
+mod answers;
+mod outbox;
+mod pool;
+mod prerequisites;
+mod questions;
+mod sessions;
+mod snapshots;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use quizmentor_core::{
+    AnswerId, LearnerId, Question, QuestionId, Role, Session, SessionId, Timestamp,
+};
+use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOptions};
+use tokio::time::timeout;
+
+use self::pool::{Pool, is_lost};
+use super::{
+    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Prerequisites, Put,
+    QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
+    encoding::{error_at, migration_error},
+    group::Group,
+    rows::{CommitRow, QuestionRow, SessionRow},
+};
+use crate::{Error, Result};
+
+/// Longest time of a call that reads; the server gives up a little before.
+const READ: Duration = Duration::from_secs(6);
+/// Longest time of a call that writes; one may have many statements.
+const WRITE: Duration = Duration::from_secs(30);
+/// How long an answer may wait for its turn and be stored.
+const PATIENCE: Duration = Duration::from_secs(9);
+/// While one of them waits for the disk, another sends the next answers.
+const WRITERS: usize = 3;
+/// Longest time to connect and to wait for another process that migrates.
+const MIGRATION_LOCK: &str = "60s";
+/// Months ahead, the present one included, for whose answers there is a place.
+const MONTHS_AHEAD: i32 = 3;
+
+/// Runs `$work` on a leased connection within `$limit`.
+macro_rules! attempt {
+    ($lease:expr, $limit:expr, $connection:ident => $work:expr) => {{
+        let mut lease = $lease;
+        let $connection = lease.connection();
+        let outcome = timeout($limit, async { $work.await }).await;
+        lease.end(outcome)
+    }};
+}
+
+/// Runs `$work`, which changes nothing, and once more when the connection turns out to be lost.
+macro_rules! read {
+    ($self:ident, $connection:ident => $work:expr) => {
+        match attempt!($self.pool.lease().await?, READ, $connection => $work) {
+            Err(error) if is_lost(&error) => {
+                attempt!($self.pool.fresh().await?, READ, $connection => $work)
+            }
+            done => done,
+        }
+    };
+}
+
+/// Runs `$work` once, on a connection that lives.
+macro_rules! write {
+    ($self:ident, $connection:ident => $work:expr) => {
+        attempt!($self.pool.fresh().await?, WRITE, $connection => $work)
+    };
+}
+
+/// The records in a PostgreSQL database; clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Postgres {
+    pool: Pool,
+    answers: Arc<Group<CommitRow, CommitOutcome>>,
+}
+
+/// How to reach a PostgreSQL database.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    options: PgConnectOptions,
+    connections: u32,
+}
+
+impl PostgresOptions {
+    /// Options for `url`, such as `postgres://user@host:5432/database?sslmode=verify-full`. A
+    /// password in it is used; better is a file and [`password`](Self::password).
+    ///
+    /// # Errors
+    /// `Invalid` when it is no such URL.
+    pub fn new(url: &str) -> Result<Self> {
+        let options: PgConnectOptions =
+            url.parse().map_err(|e: sqlx::Error| Error::invalid("URL", e.to_string()))?;
+        let options = options.application_name("quizmentor");
+        Ok(Self { options: options.disable_statement_logging(), connections: 0 })
+    }
+
+    /// With this password.
+    #[must_use]
+    pub fn password(mut self, password: &str) -> Self {
+        self.options = self.options.password(password);
+        self
+    }
+
+    /// With at most `connections` at a time; 0, the default, stands for a number that suits the
+    /// processors of this machine.
+    #[must_use]
+    pub fn connections(mut self, connections: u32) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Host and database, for messages.
+    fn place(&self) -> String {
+        let host = self.options.get_socket().map_or_else(
+            || format!("{}:{}", self.options.get_host(), self.options.get_port()),
+            |socket| socket.display().to_string(),
+        );
+        let database = self.options.get_database().unwrap_or(self.options.get_username());
+        format!("{database} at {host}")
+    }
+}
+
+impl Postgres {
+    /// Connects and brings the database to the present schema; the database must exist.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server cannot be reached, refuses, or cannot migrate; the error
+    /// names the place.
+    pub async fn open(options: &PostgresOptions) -> Result<Self> {
+        Self::migrate(options).await?;
+        let pool = Pool::new(&options.options, options.connections);
+        let writers = (0..WRITERS).map(|_| answers::Writer(pool.clone()));
+        let answers = Arc::new(Group::new(writers, PATIENCE));
+        Ok(Self { pool, answers })
+    }
+
+    /// Brings the database to the present schema and makes room for the coming months' answers.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub async fn migrate(options: &PostgresOptions) -> Result<()> {
+        let at_place = |error| error_at(&options.place(), error);
+        let session = [("lock_timeout", MIGRATION_LOCK)];
+        let connecting = options.options.clone().options(session);
+        let mut connection = timeout(READ, connecting.connect())
+            .await
+            .map_err(|elapsed| {
+                Error::unavailable(format!("database {}", options.place()), elapsed)
+            })?
+            .map_err(at_place)?;
+        let migrated = migrations().run(&mut connection).await.map_err(migration_error);
+        migrated.map_err(at_place)?;
+        answers::prepare(&mut connection).await?;
+        // What was done is done, however the server takes the farewell.
+        let _ = connection.close().await;
+        Ok(())
+    }
+}
+
+fn migrations() -> Migrator {
+    let mut migrations = sqlx::migrate!("migrations/postgres");
+    // A release may find those of the next one, which leave it working.
+    migrations.set_ignore_missing(true);
+    migrations
+}
+
+#[async_trait]
+impl Records for Postgres {
+    async fn ping(&self) -> Result<()> {
+        read!(self, connection => async {
+            sqlx::query("SELECT 1").execute(connection).await?;
+            Ok(())
+        })
+    }
+
+    async fn close(&self) {
+        self.answers.close().await;
+        self.pool.close().await;
+    }
+
+    async fn put_questions(&self, questions: &[Question]) -> Result<Put> {
+        let rows = questions.iter().map(QuestionRow::new).collect::<Result<Vec<_>>>()?;
+        write!(self, connection => questions::put(connection, &rows))
+    }
+
+    async fn question(&self, id: &QuestionId) -> Result<Option<Question>> {
+        read!(self, connection => questions::get(connection, id))
+    }
+
+    async fn questions(
+        &self,
+        filter: &QuestionFilter,
+        after: Option<&QuestionId>,
+        limit: usize,
+    ) -> Result<Page<Question>> {
+        read!(self, connection => questions::page(connection, filter, after, limit))
+    }
+
+    async fn question_changes(
+        &self,
+        after_revision: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Question)>> {
+        read!(self, connection => questions::changes(connection, after_revision, limit))
+    }
+
+    async fn count_questions(&self, filter: &QuestionFilter) -> Result<u64> {
+        read!(self, connection => questions::count(connection, filter))
+    }
+
+    async fn put_analyses(&self, analyses: &[Analysis]) -> Result<()> {
+        write!(self, connection => analyses::put(connection, analyses))
+    }
+
+    async fn analyses(
+        &self,
+        model: &str,
+        after: Option<&QuestionId>,
+        limit: usize,
+    ) -> Result<Vec<Analysis>> {
+        read!(self, connection => analyses::page(connection, model, after, limit))
+    }
+
+    async fn prerequisites(&self) -> Result<Prerequisites> {
+        read!(self, connection => prerequisites::get(connection))
+    }
+
+    async fn put_prerequisites(&self, next: &Prerequisites) -> Result<()> {
+        write!(self, connection => prerequisites::put(connection, next))
+    }
+
+    async fn create_learner(&self, id: LearnerId, at: Timestamp) -> Result<()> {
+        write!(self, connection => accounts::create_learner(connection, id, at))
+    }
+
+    async fn learner_exists(&self, id: LearnerId) -> Result<bool> {
+        read!(self, connection => accounts::learner_exists(connection, id))
+    }
+
+    async fn create_link(
+        &self,
+        hash: LinkHash,
+        role: Role,
+        learner: LearnerId,
+        expires: Timestamp,
+    ) -> Result<()> {
+        write!(self, connection => accounts::create_link(connection, hash, role, learner, expires))
+    }
+
+    async fn redeem_link(
+        &self,
+        hash: LinkHash,
+        now: Timestamp,
+    ) -> Result<Option<(LearnerId, Role)>> {
+        write!(self, connection => accounts::redeem_link(connection, hash, now))
+    }
+
+    async fn create_session(&self, session: &Session) -> Result<()> {
+        let row = SessionRow::new(session)?;
+        write!(self, connection => sessions::create(connection, &row))
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>> {
+        read!(self, connection => sessions::get(connection, id))
+    }
+
+    async fn update_session(&self, session: &Session) -> Result<()> {
+        let row = SessionRow::new(session)?;
+        write!(self, connection => sessions::update(connection, &row))
+    }
+
+    async fn sessions_of(
+        &self,
+        learner: LearnerId,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Page<Session>> {
+        read!(self, connection => sessions::page(connection, learner, after, limit))
+    }
+
+    async fn commit_answer(&self, commit: &AnswerCommit) -> Result<CommitOutcome> {
+        match CommitRow::new(commit) {
+            Ok(row) => self.answers.store(row).await,
+            // That the id is known counts more than what is wrong.
+            Err(invalid) => match self.answer(commit.answer.id).await? {
+                Some(stored) => stored.given_again_by(commit.answer.learner),
+                None => Err(invalid),
+            },
+        }
+    }
+
+    async fn answer(&self, id: AnswerId) -> Result<Option<StoredAnswer>> {
+        read!(self, connection => answers::get(connection, id))
+    }
+
+    async fn answers_of(
+        &self,
+        learner: LearnerId,
+        after_sequence: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredAnswer>> {
+        read!(self, connection => answers::of_learner(connection, learner, after_sequence, limit))
+    }
+
+    async fn answers_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<StoredAnswer>> {
+        read!(self, connection => answers::after(connection, after_sequence, limit))
+    }
+
+    async fn learner_state(&self, learner: LearnerId) -> Result<Option<VersionedState>> {
+        read!(self, connection => snapshots::learner_state(connection, learner))
+    }
+
+    async fn put_snapshot(&self, info: SnapshotInfo, bytes: &[u8]) -> Result<()> {
+        write!(self, connection => snapshots::put(connection, info, bytes))
+    }
+
+    async fn empty_snapshots_below(&self, version: u64) -> Result<()> {
+        write!(self, connection => snapshots::empty_below(connection, version))
+    }
+
+    async fn latest_snapshot(&self) -> Result<Option<Snapshot>> {
+        read!(self, connection => snapshots::latest(connection))
+    }
+
+    async fn latest_snapshot_info(&self) -> Result<Option<SnapshotInfo>> {
+        read!(self, connection => snapshots::latest_info(connection))
+    }
+
+    async fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
+        read!(self, connection => snapshots::list(connection))
+    }
+
+    async fn outbox_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<OutboxEvent>> {
+        read!(self, connection => outbox::after(connection, after_sequence, limit))
+    }
+
+    async fn outbox_acknowledge(&self, upto_sequence: u64) -> Result<()> {
+        write!(self, connection => outbox::acknowledge(connection, upto_sequence))
+    }
+}

@@ -1,0 +1,146 @@
+//! What is particular to PostgreSQL.
+
+use quizmentor_core::Timestamp;
+use quizmentor_store::{
+    Error,
+    records::{CommitOutcome, Postgres, PostgresOptions, Records},
+};
+use sqlx::{Connection, PgConnection};
+
+use super::begun;
+use crate::{
+    samples::{answer_id, commit, learner, session_id},
+    servers::new_database,
+};
+
+async fn opened() -> (String, Postgres) {
+    let url = new_database().await;
+    let records = Postgres::open(&PostgresOptions::new(&url).unwrap()).await.unwrap();
+    (url, records)
+}
+
+#[tokio::test]
+async fn a_sequence_is_not_shown_before_smaller_ones_that_are_still_to_come() {
+    let (url, records) = opened().await;
+    let session = begun(&records, session_id(1), learner(1)).await;
+    let mut slow = PgConnection::connect(&url).await.unwrap();
+    let mut transaction = slow.begin().await.unwrap();
+    let drawn: i64 = {
+        sqlx::query("SELECT hold_sequences()").execute(&mut *transaction).await.unwrap();
+        sqlx::query_scalar("SELECT nextval('outbox_sequence') - 1 + nextval('answers_sequence')")
+            .fetch_one(&mut *transaction)
+            .await
+            .unwrap()
+    };
+    assert_eq!(drawn, 1);
+    let later = commit(answer_id(1), &session);
+    let outcome = records.commit_answer(&later).await.unwrap();
+    assert_eq!(outcome, CommitOutcome::Committed { sequence: 2 });
+    assert_eq!(records.answers_after(0, 10).await.unwrap(), []);
+    assert_eq!(records.outbox_after(0, 10).await.unwrap(), []);
+    let own = records.answers_of(learner(1), 0, 10).await.unwrap();
+    assert_eq!(own.len(), 1, "who answered need not wait");
+    transaction.rollback().await.unwrap();
+    assert_eq!(records.answers_after(0, 10).await.unwrap(), own);
+    assert_eq!(records.outbox_after(0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn answers_of_a_month_lie_in_its_partition() {
+    let (url, records) = opened().await;
+    let session = begun(&records, session_id(1), learner(1)).await;
+    let old = commit(answer_id(1), &session);
+    let mut new = commit(answer_id(2), &old.session);
+    new.answer.at = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    for answer in [&old, &new] {
+        records.commit_answer(answer).await.unwrap();
+    }
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let mut places = async || -> Vec<String> {
+        sqlx::query_scalar("SELECT tableoid::regclass::text FROM answers ORDER BY sequence")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
+    };
+    let this_month = new.answer.at.strftime("answers_%Y_%m").to_string();
+    assert_eq!(places().await, ["answers_other", &this_month]);
+    // 1,700,000,000 s is in November 2023; a partition made late takes over what is there.
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    sqlx::query("SELECT prepare_answers(1700000000000000, 2)").execute(&mut other).await.unwrap();
+    assert_eq!(places().await, ["answers_2023_11", &this_month]);
+    let stored = records.answers_after(0, 10).await.unwrap();
+    assert_eq!(stored.iter().map(|s| &s.answer).collect::<Vec<_>>(), [&old.answer, &new.answer]);
+    assert_eq!(records.answer(answer_id(1)).await.unwrap().as_ref(), stored.first());
+}
+
+#[tokio::test]
+async fn connections_cut_by_the_server_are_replaced_unnoticed() {
+    let (url, records) = opened().await;
+    let mut session = begun(&records, session_id(1), learner(1)).await;
+    let mut other = begun(&records, session_id(2), learner(1)).await;
+    let mut killer = PgConnection::connect(&url).await.unwrap();
+    for n in 0..20 {
+        sqlx::query(
+            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .execute(&mut killer)
+        .await
+        .unwrap();
+        match n % 3 {
+            0 => {
+                let next = commit(answer_id(n), &session);
+                let outcome = records.commit_answer(&next).await.unwrap();
+                assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");
+                session = next.session;
+            }
+            1 => assert_eq!(records.session(session.id).await.unwrap().as_ref(), Some(&session)),
+            _ => {
+                other.version += 1;
+                records.update_session(&other).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_waits_for_a_lock_is_given_up() {
+    let (url, records) = opened().await;
+    let session = begun(&records, session_id(1), learner(1)).await;
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut transaction = other.begin().await.unwrap();
+    sqlx::query("LOCK TABLE sessions").execute(&mut *transaction).await.unwrap();
+    let refused = records.commit_answer(&commit(answer_id(1), &session)).await;
+    assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    transaction.rollback().await.unwrap();
+    let outcome = records.commit_answer(&commit(answer_id(1), &session)).await.unwrap();
+    assert_eq!(outcome, CommitOutcome::Committed { sequence: 1 });
+}
+
+#[tokio::test]
+async fn two_releases_work_side_by_side() {
+    let (url, first) = opened().await;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO _sqlx_migrations
+             (version, description, installed_on, success, checksum, execution_time)
+         VALUES (9999, 'of the next release', now(), true, '', 0);
+         ALTER TABLE sessions ADD COLUMN something text",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    let second = Postgres::open(&PostgresOptions::new(&url).unwrap()).await.unwrap();
+    let session = begun(&first, session_id(1), learner(1)).await;
+    let next = commit(answer_id(1), &session);
+    second.commit_answer(&next).await.unwrap();
+    assert_eq!(first.session(session.id).await.unwrap(), Some(next.session));
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_named() {
+    let url = "postgres://nobody@127.0.0.1:1/nowhere";
+    let refused = Postgres::open(&PostgresOptions::new(url).unwrap()).await.unwrap_err();
+    assert!(refused.to_string().contains("nowhere at 127.0.0.1:1"), "{refused}");
+    assert!(matches!(PostgresOptions::new("nonsense"), Err(Error::Invalid { what: "URL", .. })));
+}

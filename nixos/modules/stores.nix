@@ -1,0 +1,40 @@
+# Where the instances of the binary find their stores: the records through the local HAProxy, the
+# cache and the vectors on their nodes.
+{ config, lib, ... }:
+let
+  fleet = config.quizmentor;
+  on = role: fleet.nodesWith role != { };
+in
+{
+  config = lib.mkIf (fleet.hasRole "balancer") {
+    quizmentor.secrets = {
+      records-password = { };
+      cache-password = { };
+      vectors-api-key = { };
+    };
+    quizmentor.state =
+      lib.genAttrs
+        (lib.concatMap (name: [
+          "quizmentor-${name}-blue"
+          "quizmentor-${name}-green"
+        ]) (lib.attrNames config.services.quizmentor.instances))
+        (_: {
+          expendable = "everything durable is in the records";
+        })
+      // {
+        quizmentor-rollout.expendable = "which slot serves; without it the next rollout starts anew";
+      };
+    services.quizmentor = {
+      settings = {
+        records = lib.mkIf (on "records") {
+          url = "postgres://quizmentor@127.0.0.1:${toString fleet.records.localPort}/quizmentor";
+        };
+        cache = lib.mkIf (on "cache") { url = "redis://${fleet.addressOf "cache"}:6379"; };
+        vectors = lib.mkIf (on "vectors") { url = "http://${fleet.addressOf "vectors"}:6334"; };
+      };
+      credentials = lib.genAttrs [ "records-password" "cache-password" "vectors-api-key" ] (
+        name: fleet.secrets.${name}.path
+      );
+    };
+  };
+}
