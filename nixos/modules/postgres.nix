@@ -221,7 +221,10 @@ in
         preStart = lib.mkIf standby (lib.mkBefore becomeStandby);
         after = [ "quizmentor-backup-directories.service" ];
         wants = [ "quizmentor-backup-directories.service" ];
+        # A standby tries until the primary is there to be copied.
+        unitConfig = lib.mkIf standby { StartLimitIntervalSec = lib.mkForce 0; };
         serviceConfig = {
+          RestartSec = "2s";
           LoadCredential = lib.mkIf standby [ "replication-password:${secretPath "replication-password"}" ];
           MemoryMax = "${toString cfg.memory}M";
           OOMScoreAdjust = -500;
@@ -234,7 +237,11 @@ in
       };
 
       systemd.services.postgresql-setup.serviceConfig = lib.mapAttrs (_: lib.mkDefault) (
-        hardening.base // { PrivateUsers = false; }
+        hardening.base
+        // {
+          PrivateUsers = false;
+          ReadWritePaths = [ "/var/lib/postgresql" ];
+        }
       );
 
       # Passwords of the roles, from the secrets, and the slots of the standbys.
