@@ -128,7 +128,8 @@ in
           timeout client 1h
           timeout server 1h
           option httpchk GET /primary
-          default-server check port ${toString rolePort} inter 1s fall 2 rise 1 on-marked-down shutdown-sessions
+          timeout check 5s
+          default-server check port ${toString rolePort} inter 3s fastinter 1s downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions
         ${lib.concatMapStringsSep "\n" server (lib.attrNames nodes)}
       '';
     })
