@@ -87,6 +87,7 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
         issuer: LocalIdentity::new(start.token_key.expose()),
         identity: Arc::new(LocalIdentity::new(start.token_key.expose())),
         clock: Arc::clone(&clock),
+        experiment: start.config.experiment.0.clone(),
     })
     .await?;
     let roles = &start.config.server.roles;

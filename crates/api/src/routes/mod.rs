@@ -2,11 +2,15 @@
 
 mod auth;
 mod bloom;
+mod calibration;
+mod experiments;
+mod goals;
 mod learners;
 mod live;
 mod pages;
 mod questions;
 mod sessions;
+mod skills;
 mod subjects;
 
 use std::sync::Arc;
@@ -50,8 +54,13 @@ impl Part {
             Self::Adaptive => auth::routes()
                 .merge(sessions::routes())
                 .merge(learners::routes())
+                .merge(goals::routes())
+                .merge(experiments::routes())
                 .merge(live::routes()),
-            Self::Bank => subjects::routes().merge(questions::routes()),
+            Self::Bank => subjects::routes()
+                .merge(skills::routes())
+                .merge(questions::routes())
+                .merge(calibration::routes()),
             Self::Web => OpenApiRouter::from(pages::routes()),
         }
     }

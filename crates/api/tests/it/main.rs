@@ -13,6 +13,8 @@ mod concurrency;
 mod description;
 mod exchange;
 mod learners;
+mod learning;
+mod measuring;
 mod live;
 mod modes;
 mod roles;
