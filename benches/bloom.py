@@ -124,18 +124,16 @@ def float_model(path):
     constant("joined", np.array([0, 0, HIDDEN], np.int64))
     constant("one", np.float32(1))
     constant("far", np.float32(-1e9))
-    constant("start", np.int64(0))
-    constant("step", np.int64(1))
     constant("axes", np.array([1, 2], np.int64))
+    constant("first", np.array([0], np.int64))
     constant("second", np.array([1], np.int64))
-    constant("none", np.array([], np.int64))
 
-    length = node("Reshape", node("Gather", node("Shape", "input_ids"), "second"), "none")
-    places = node("Range", "start", length, "step")
+    length = node("Gather", node("Shape", "input_ids"), "second")
     words = node("Gather", tensor("embeddings.word_embeddings.weight"), "input_ids")
     kinds = weights["embeddings.token_type_embeddings.weight"][0]
     places_table = constant("places", weights["embeddings.position_embeddings.weight"] + kinds)
-    x = norm(node("Add", words, node("Gather", places_table, places)), "embeddings.LayerNorm")
+    places = node("Slice", places_table, "first", length, "first")
+    x = norm(node("Add", words, places), "embeddings.LayerNorm")
     mask = node("Cast", "attention_mask", to=TensorProto.FLOAT)
     mask = node("Mul", node("Sub", "one", node("Unsqueeze", mask, "axes")), "far")
     for index in range(LAYERS):

@@ -48,6 +48,7 @@ pub(crate) struct Server {
     pub(crate) data_dir: Option<PathBuf>,
     #[serde(deserialize_with = "path")]
     pub(crate) models_dir: Option<PathBuf>,
+    pub(crate) lock_models: bool,
     #[serde(deserialize_with = "duration")]
     pub(crate) request_timeout: Duration,
     #[serde(deserialize_with = "duration")]

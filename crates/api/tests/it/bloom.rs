@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Barrier};
 
+use quizmentor_bloom::Engine;
 use quizmentor_testkit::{Installation, questions::every_kind};
 use serde_json::json;
 
@@ -84,7 +85,11 @@ async fn a_full_queue_refuses_and_forgets_those_who_left() {
     for _ in 0..WORKERS {
         let (compute, gate, started) = (compute.clone(), Arc::clone(&gate), started.clone());
         tokio::spawn(async move {
-            compute.run(move |_| (started.send(()), gate.wait())).await.unwrap();
+            let hold = move |_: &Engine| {
+                started.send(()).unwrap();
+                gate.wait();
+            };
+            compute.run(hold).await.unwrap();
         });
     }
     for _ in 0..WORKERS {

@@ -37,7 +37,7 @@ fn configurations_that_do_not_fit_are_explained() {
         ("levels", json!(["create"]), "six of the taxonomy"),
         ("threshold", json!(1.5), "threshold 1.5"),
         ("heads", json!([]), "must not be 0"),
-        ("heads", json!(["one"]), "is (F32, [3"),
+        ("heads", json!(["one"]), "tensor route.weight is"),
         ("abstain", json!(-1), "abstain -1"),
         ("stop", json!("never"), "config.json"),
         ("calibration", json!({"scale": [1.0], "bias": [0.0]}), "config.json"),
@@ -102,5 +102,5 @@ fn sums_must_describe_the_files() {
 
     TinyModel::new(8).write(dir.path());
     let error = Engine::load(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("model.safetensors: is not the file that SHA256SUMS"), "{error}");
+    assert!(error.contains("student.safetensors: is not the file that SHA256SUMS"), "{error}");
 }

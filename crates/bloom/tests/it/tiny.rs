@@ -15,8 +15,6 @@ const LAYERS: usize = 2;
 const STUDENT_DIMENSIONS: usize = 6;
 const FILTERS: usize = 10;
 const STUDENT_HIDDEN: usize = 9;
-/// Certainty with which the student answers alone.
-pub(crate) const STOP: f64 = 0.05;
 pub(crate) const MAX_TOKENS: usize = 12;
 /// Length of a word piece's vector for search.
 pub(crate) const DIMENSIONS: usize = 5;
@@ -333,7 +331,7 @@ fn config() -> Value {
             },
         },
         "threshold": 0.5,
-        "stop": STOP,
+        "stop": 0.3,
         "abstain": 0.4,
     })
 }
