@@ -6,10 +6,10 @@
 # the fleets still fit their budgets. The addresses are examples of RFC 5737, to be replaced by
 # those of your servers.
 let
+  # TLS ends at the load balancer, or at Cloudflare where there is none.
   openPorts = {
     ssh = 22;
     http = 80;
-    https = 443;
   };
   network.range = "10.20.0.0/24";
 

@@ -1,9 +1,8 @@
-# Fetches the newest off-site copy, starts a server on it that speaks to nobody, and looks whether
-# the rows are there: no answer may be without its learner.
+# As the user postgres: fetches the newest off-site copy, starts a server on it that speaks to nobody,
+# and looks whether the rows are there: no answer may be without its learner.
 scratch=$STATE_DIRECTORY/scratch
 socket=$STATE_DIRECTORY/socket
-as_postgres() { setpriv --reuid=postgres --regid=postgres --clear-groups -- "$@"; }
-stop() { [ ! -e "$scratch/data/postmaster.pid" ] || as_postgres pg_ctl --pgdata="$scratch/data" --mode=immediate stop; }
+stop() { [ ! -e "$scratch/data/postmaster.pid" ] || pg_ctl --pgdata="$scratch/data" --mode=immediate stop; }
 trap 'stop; rm --recursive --force "$scratch" "$socket"' EXIT
 
 rm --recursive --force "$scratch" "$socket"
@@ -15,15 +14,15 @@ set +a
 export RESTIC_PASSWORD_FILE=$CREDENTIALS_DIRECTORY/password
 export RESTIC_REPOSITORY_FILE=$CREDENTIALS_DIRECTORY/repository
 export RESTIC_CACHE_DIR=$STATE_DIRECTORY/cache
-restic restore latest --host="$(cat /proc/sys/kernel/hostname)" --target="$scratch/copy" --include="$DIRECTORY"
-chown --recursive postgres:postgres "$STATE_DIRECTORY"
+restic restore latest --host="$(cat /proc/sys/kernel/hostname)" --target="$scratch/copy" \
+    --include="$DIRECTORY/base" --include="$DIRECTORY/wal"
 
-as_postgres quizmentor-records restore --from "$scratch/copy$DIRECTORY" "$scratch/data"
-as_postgres pg_ctl --pgdata="$scratch/data" --wait --timeout=3600 --log="$scratch/log" \
+quizmentor-records restore --from "$scratch/copy$DIRECTORY" "$scratch/data"
+pg_ctl --pgdata="$scratch/data" --wait --timeout=3600 --log="$scratch/log" \
     --options="-c listen_addresses='' -c unix_socket_directories='$socket' -c shared_buffers=64MB" start ||
     { cat "$scratch/log"; exit 1; }
 
-ask() { as_postgres psql --host="$socket" --dbname=quizmentor --no-psqlrc --tuples-only --no-align --set=ON_ERROR_STOP=1 --command="$1"; }
+ask() { psql --host="$socket" --dbname=quizmentor --no-psqlrc --tuples-only --no-align --set=ON_ERROR_STOP=1 --command="$1"; }
 tables=$(ask "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace")
 learners=$(ask 'SELECT count(*) FROM learners')
 answers=$(ask 'SELECT count(*) FROM answers')
@@ -32,5 +31,5 @@ echo "restored: $tables tables, $learners learners, $answers answers, $orphans a
 [ "$tables" -gt 0 ] && [ "$learners" -gt 0 ] && [ "$orphans" -eq 0 ]
 
 # Every page of every table is read and its checksum with it.
-as_postgres pg_dump --host="$socket" --dbname=quizmentor >/dev/null
+pg_dump --host="$socket" --dbname=quizmentor >/dev/null
 done_at restore-drill

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 GROUP = "external.metrics.k8s.io"
 VERSION = f"{GROUP}/v1beta1"
 METRIC = "quizmentor_queue_depth"
-RESOURCES = {
+RESOURCES: dict[str, object] = {
     "kind": "APIResourceList",
     "apiVersion": "v1",
     "groupVersion": VERSION,

@@ -65,6 +65,7 @@ let
           // {
             Type = "oneshot";
             User = user;
+            SupplementaryGroups = [ "quizmentor-metrics" ];
             ExecStart = exec;
             ReadWritePaths = [
               cfg.directory
@@ -137,6 +138,7 @@ let
     // lib.optionalAttrs (fleet.hasRole "backups") {
       quizmentor-restore-drill = job {
         description = "Restores last night's off-site backup and looks at it";
+        user = "postgres";
         exec = lib.getExe (
           script "restore-drill" [
             config.services.postgresql.finalPackage
@@ -145,7 +147,6 @@ let
             pkgs.gnused
             pkgs.gnutar
             pkgs.restic
-            pkgs.util-linux
             pkgs.zstd
           ]
         );
@@ -157,10 +158,6 @@ let
             "environment:${fleet.secrets."backup/environment".path}"
           ];
           StateDirectory = "quizmentor-drill";
-          # It starts a server, which refuses to run as root.
-          CapabilityBoundingSet = "CAP_SETUID CAP_SETGID CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER";
-          SystemCallFilter = [ "@system-service" ];
-          RestrictSUIDSGID = false;
         };
       };
     };
@@ -188,13 +185,12 @@ in
         description = "Directories of the backups";
         wantedBy = [ "multi-user.target" ];
         unitConfig.RequiresMountsFor = cfg.directory;
-        serviceConfig = {
+        serviceConfig = hardening.base // {
           Type = "oneshot";
           RemainAfterExit = true;
           ExecStart = map (line: "${pkgs.coreutils}/bin/install --directory ${line}") (
             [
               "--mode=0755 ${cfg.directory}"
-              "--mode=0755 ${metrics}"
               "--mode=0700 ${cfg.directory}/snapshots"
             ]
             ++ lib.optionals config.services.postgresql.enable [
@@ -202,15 +198,12 @@ in
               "--mode=0700 --owner=postgres --group=postgres ${cfg.directory}/base"
             ]
           );
-          NoNewPrivileges = true;
-          PrivateTmp = true;
-          PrivateDevices = true;
-          ProtectHome = true;
-          ProtectKernelTunables = true;
-          ProtectKernelModules = true;
-          ProtectSystem = "full";
-          RestrictAddressFamilies = [ "AF_UNIX" ];
-          SystemCallArchitectures = "native";
+          PrivateUsers = false;
+          SystemCallFilter = [ "@system-service" ];
+          ReadWritePaths = [
+            "/var/lib"
+            "-${cfg.directory}"
+          ];
           CapabilityBoundingSet = "CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE";
         };
       };
@@ -219,6 +212,7 @@ in
         after = [ "quizmentor-backup-directories.service" ];
         unitConfig.RequiresMountsFor = cfg.directory;
         serviceConfig = {
+          SupplementaryGroups = [ "quizmentor-metrics" ];
           ExecStartPost = "${lib.getExe (script "record-offsite" [ ])}";
           Slice = "backups.slice";
           Nice = 10;
@@ -230,7 +224,6 @@ in
       description = "Backups and their drills";
       sliceConfig.MemoryMax = "512M";
     };
-    systemd.tmpfiles.rules = [ "d ${metrics} 0775 root ${config.users.groups.quizmentor.name} -" ];
     users.users.postgres = lib.mkIf config.services.postgresql.enable {
       extraGroups = [ "quizmentor" ];
     };

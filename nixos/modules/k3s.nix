@@ -145,34 +145,24 @@ in
         wantedBy = [ "multi-user.target" ];
         after = [ "k3s.service" ];
         bindsTo = [ "k3s.service" ];
-        serviceConfig = {
-          Type = "oneshot";
-          RemainAfterExit = true;
-          ExecStart = lib.getExe secrets;
-          LoadCredential =
-            map (name: "${name}:${fleet.secrets.${name}.path}") [
-              "cache-password"
-              "records-password"
-              "vectors-api-key"
-            ]
-            ++ [ "token-key:${fleet.secrets."quizmentor/token-key".path}" ];
-          Restart = "on-failure";
-          RestartSec = "10s";
-          ProtectSystem = "strict";
-          ProtectHome = true;
-          PrivateTmp = true;
-          PrivateDevices = true;
-          NoNewPrivileges = true;
-          CapabilityBoundingSet = "CAP_DAC_READ_SEARCH";
-          RestrictAddressFamilies = [
-            "AF_UNIX"
-            "AF_INET"
-          ];
-          ProtectKernelTunables = true;
-          ProtectKernelModules = true;
-          SystemCallArchitectures = "native";
-          MemoryMax = "128M";
-        };
+        serviceConfig =
+          hardening.base
+          // hardening.relax.fleetNetwork [ ]
+          // {
+            Type = "oneshot";
+            RemainAfterExit = true;
+            ExecStart = lib.getExe secrets;
+            LoadCredential =
+              map (name: "${name}:${fleet.secrets.${name}.path}") [
+                "cache-password"
+                "records-password"
+                "vectors-api-key"
+              ]
+              ++ [ "token-key:${fleet.secrets."quizmentor/token-key".path}" ];
+            Restart = "on-failure";
+            RestartSec = "10s";
+            MemoryMax = "128M";
+          };
       };
       systemd.services.quizmentor-queue-metric = lib.mkIf (server && fleet.node == firstServer) {
         description = "Queue depth for the autoscaler";
@@ -201,21 +191,12 @@ in
         wantedBy = [ "multi-user.target" ];
         after = [ "k3s.service" ];
         bindsTo = [ "k3s.service" ];
-        serviceConfig = {
+        serviceConfig = hardening.base // {
           Type = "oneshot";
           RemainAfterExit = true;
           ExecStart = lib.getExe loadImage;
           Restart = "on-failure";
           RestartSec = "10s";
-          ProtectSystem = "strict";
-          ProtectHome = true;
-          PrivateTmp = true;
-          NoNewPrivileges = true;
-          CapabilityBoundingSet = "CAP_DAC_READ_SEARCH";
-          RestrictAddressFamilies = [ "AF_UNIX" ];
-          ProtectKernelTunables = true;
-          ProtectKernelModules = true;
-          SystemCallArchitectures = "native";
           MemoryMax = "96M";
         };
       };

@@ -33,6 +33,7 @@ let
       "emergency"
       "firewall"
       "generate-shutdown-ramfs"
+      "growpart"
       "getty"
       "kmod"
       "linger-users"

@@ -64,7 +64,9 @@ in
           PrivateUsers = lib.mkDefault true;
         };
       };
-      systemd.tmpfiles.rules = [ "d /var/lib/quizmentor-metrics 0775 root root -" ];
+      # Metrics that other units leave as files.
+      users.groups.quizmentor-metrics = { };
+      systemd.tmpfiles.rules = [ "d /var/lib/quizmentor-metrics 0775 root quizmentor-metrics -" ];
 
       services.alloy = {
         enable = true;

@@ -128,7 +128,8 @@ in
           timeout client 1h
           timeout server 1h
           option httpchk GET /primary
-          default-server check port ${toString rolePort} inter 1s fall 2 rise 1 on-marked-down shutdown-sessions
+          timeout check 5s
+          default-server check port ${toString rolePort} inter 3s fastinter 1s downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions
         ${lib.concatMapStringsSep "\n" server (lib.attrNames nodes)}
       '';
     })
@@ -221,7 +222,10 @@ in
         preStart = lib.mkIf standby (lib.mkBefore becomeStandby);
         after = [ "quizmentor-backup-directories.service" ];
         wants = [ "quizmentor-backup-directories.service" ];
+        # A standby tries until the primary is there to be copied.
+        unitConfig = lib.mkIf standby { StartLimitIntervalSec = lib.mkForce 0; };
         serviceConfig = {
+          RestartSec = "2s";
           LoadCredential = lib.mkIf standby [ "replication-password:${secretPath "replication-password"}" ];
           MemoryMax = "${toString cfg.memory}M";
           OOMScoreAdjust = -500;
@@ -234,7 +238,11 @@ in
       };
 
       systemd.services.postgresql-setup.serviceConfig = lib.mapAttrs (_: lib.mkDefault) (
-        hardening.base // { PrivateUsers = false; }
+        hardening.base
+        // {
+          PrivateUsers = false;
+          ReadWritePaths = [ "/var/lib/postgresql" ];
+        }
       );
 
       # Passwords of the roles, from the secrets, and the slots of the standbys.

@@ -167,7 +167,7 @@ let
     };
 
   serviceConfig =
-    name: instance:
+    _: instance:
     hardening.base
     // {
       Type = "notify";

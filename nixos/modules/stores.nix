@@ -1,9 +1,28 @@
 # Where the instances of the binary find their stores: the records through the local HAProxy, the
 # cache and the vectors on their nodes.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   fleet = config.quizmentor;
   on = role: fleet.nodesWith role != { };
+
+  # The command line as operators use it on a machine, with the fleet's stores: quizmentor invite.
+  command = pkgs.writeShellApplication {
+    name = "quizmentor";
+    runtimeEnv = {
+      QUIZMENTOR__RECORDS__URL = config.services.quizmentor.settings.records.url;
+      QUIZMENTOR__RECORDS__PASSWORD_FILE = fleet.secrets.records-password.path;
+      QUIZMENTOR__CACHE__URL = config.services.quizmentor.settings.cache.url;
+      QUIZMENTOR__CACHE__PASSWORD_FILE = fleet.secrets.cache-password.path;
+      QUIZMENTOR__VECTORS__URL = config.services.quizmentor.settings.vectors.url;
+      QUIZMENTOR__VECTORS__API_KEY_FILE = fleet.secrets.vectors-api-key.path;
+    };
+    text = ''exec ${lib.getExe config.services.quizmentor.package} "$@"'';
+  };
 in
 {
   config = lib.mkIf (fleet.hasRole "balancer") {
@@ -24,6 +43,7 @@ in
       // {
         quizmentor-rollout.expendable = "which slot serves; without it the next rollout starts anew";
       };
+    environment.systemPackages = [ command ];
     services.quizmentor = {
       settings = {
         records = lib.mkIf (on "records") {

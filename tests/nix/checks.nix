@@ -24,7 +24,7 @@ let
 in
 {
   format = check "format" [ pkgs.nixfmt ] "find . -name '*.nix' -exec nixfmt --check {} +";
-  dead-code = check "dead-code" [ pkgs.deadnix ] "deadnix --fail .";
+  dead-code = check "dead-code" [ pkgs.deadnix ] "deadnix --fail --no-lambda-pattern-names .";
   scripts = check "scripts" [ pkgs.shellcheck ] ''
     shellcheck --shell=bash --exclude=SC2034,SC2153,SC2154 nixos/*/*.sh
     shellcheck secrets/generate

@@ -139,6 +139,7 @@ class Drill(RecordsTest):
         text += (SCRIPTS / "backups/metric.sh").read_text() + (SCRIPTS / "backups/restore-drill.sh").read_text()
         (self.node.bin / "drill").write_text(text)
         (self.node.bin / "drill").chmod(0o755)
+        self.node.run(f"chown -R postgres:postgres {directory}", user="root")
         self.metric = metrics / "restore-drill.prom"
         return {
             "CREDENTIALS_DIRECTORY": str(credentials),
@@ -153,13 +154,13 @@ class Drill(RecordsTest):
         self.node.run("quizmentor-records backup")
         self.archived()
         host = os.uname().nodename
-        self.node.run(f"restic init && restic backup --host={host} {self.node.backups}", "root", environment)
+        self.node.run(f"restic init && restic backup --host={host} {self.node.backups}", more=environment)
 
     def test_a_good_copy(self) -> None:
         self.answer(1)
         environment = self.offsite()
         self.back_up(environment)
-        output = self.node.run("drill", "root", environment)
+        output = self.node.run("drill", more=environment)
         self.assertIn("1 learners, 1 answers, 0 answers without a learner", output)
         self.assertIn('step="restore-drill"', self.metric.read_text())
         self.assertEqual(list((self.node.directory / "drill").glob("scratch*")), [])
@@ -168,7 +169,7 @@ class Drill(RecordsTest):
         self.answer(1, learner=2)
         environment = self.offsite()
         self.back_up(environment)
-        code, output = self.node.status("drill", "root", environment)
+        code, output = self.node.status("drill", more=environment)
         self.assertNotEqual(code, 0, output)
         self.assertIn("1 answers without a learner", output)
         self.assertFalse(self.metric.exists())
@@ -180,7 +181,7 @@ class Drill(RecordsTest):
         for pack in (self.node.directory / "offsite/data").glob("*/*"):
             pack.chmod(0o600)
             pack.write_bytes(b"x" * 64 + pack.read_bytes()[64:])
-        code, _ = self.node.status("drill", "root", environment)
+        code, _ = self.node.status("drill", more=environment)
         self.assertNotEqual(code, 0)
         self.assertFalse(self.metric.exists())
 

@@ -22,6 +22,9 @@
         for machine in (master, worker_1, worker_2):
             machine.succeed("curl --silent --fail http://127.0.0.1/v1/subjects")
 
+    with subtest("an operator makes an author"):
+        assert "http" in master.succeed("quizmentor invite --url http://quiz.example.org")
+
     with subtest("the standby follows"):
         worker_1.wait_until_succeeds("quizmentor-records status | grep '^standby'")
         worker_1.wait_until_succeeds("runuser -u postgres -- psql -tA -d quizmentor -c 'SELECT count(*) FROM answers' | grep -x 1")

@@ -60,3 +60,17 @@ def from_opinions(rows: list[Row], teacher: Tensor, specialists: Tensor) -> Less
     targets[asked, EXAM] = specialists[asked]
     weights[asked, EXAM] = EXAM_WEIGHT
     return Lessons(targets, weights, plain.heads)
+
+
+def for_exam_head(specialists: Tensor) -> Lessons:
+    """Lessons on texts without labels, for the exam head alone: what the specialists say, shape [rows, 6]."""
+    count = len(specialists)
+    weights = torch.zeros(count, len(HEADS))
+    weights[:, EXAM] = EXAM_WEIGHT
+    return Lessons(specialists[:, None, :].repeat(1, len(HEADS), 1), weights, torch.full((count,), EXAM))
+
+
+def both(first: Lessons, second: Lessons) -> Lessons:
+    """Lessons on the rows of the first and then those of the second."""
+    names = ("targets", "weights", "heads")
+    return Lessons(*(torch.cat([getattr(first, name), getattr(second, name)]) for name in names))

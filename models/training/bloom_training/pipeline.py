@@ -15,7 +15,7 @@ from bloom_training import artifact, base, distil, embedding, lessons, metrics, 
 from bloom_training.calibrate import calibrate_both, calibrate_heads, calibrate_route, calibrate_student
 from bloom_training.cascade import Cascade, certainty, mixture
 from bloom_training.classifier import Classifier
-from bloom_training.data import Row, Split, tokenise
+from bloom_training.data import LEVELS, Row, Split, tokenise
 from bloom_training.distil import StudentRecipe
 from bloom_training.fit import Recipe, fit, mean_of, new_model
 from bloom_training.lessons import Lessons
@@ -25,8 +25,10 @@ from bloom_training.specialist import SpecialistRecipe
 from bloom_training.stages import kept
 from bloom_training.student import Student
 
-SOUP = 3
+SOUP = 2
 SOUP_RECIPE = Recipe(epochs=2, rate=1e-4, head_rate=3e-4, frozen_layers=2)
+MIXED_EXAM = 4000
+"""Texts mixed of exam questions that the specialists give their opinion on."""
 STOP_SHARE = 0.65
 """Share of the dev texts, the surest ones, that the student answers alone."""
 ABSTAIN = 0.5
@@ -49,9 +51,11 @@ def run(split: Split, options: Options) -> dict:
     start = new_model(tokenizer, old_ids)
     words = kept(options.work / "words.pt", "words", lambda: {"words": torch.tensor(word_vectors.distil(start, tokenizer))})
     teacher = _teacher(split, tokenizer, old_ids, options)
-    taught = _lessons(split, teacher, tokenizer, old_ids, options)
-    encoder = _encoder(split, taught, teacher, tokenizer, options)
-    student = _student(split, taught, teacher, tokenizer, words["words"].numpy(), options)
+    opinion, on_mixed = _specialists(split, tokenizer, old_ids, options)
+    heard = predict.by_head(teacher, tokenizer, split.train, rough=True)
+    taught = lessons.from_opinions(split.train, heard, opinion)
+    encoder = _encoder(split, taught, on_mixed, teacher, tokenizer, options)
+    student = _student(split, taught, on_mixed, teacher, tokenizer, words["words"].numpy(), options)
     classifier = join(split, tokenizer, student, encoder, words["words"].numpy())
     artifact.write(options.out, classifier.to_artifact())
     written = Classifier.from_artifact(artifact.read(options.out))
@@ -74,53 +78,63 @@ def _teacher(split: Split, tokenizer: Tokenizer, old_ids: np.ndarray, options: O
     return fit(teacher, tokenizer, split.train, lessons.from_labels(split.train), recipe, options.work / "teacher.pt")
 
 
-def _lessons(
-    split: Split, teacher: BloomModel, tokenizer: Tokenizer, old_ids: np.ndarray, options: Options
-) -> Lessons:
-    """What the encoder's heads are taught: labels, the teacher's opinion and the specialists'."""
+def _specialists(split: Split, tokenizer: Tokenizer, old_ids: np.ndarray, options: Options) -> tuple[Tensor, Lessons]:
+    """Mean opinion of the specialists: on each training row (0 where they are not asked), and as lessons on mixed exam texts."""
     recipe = SpecialistRecipe(seed=100 * options.seed)
     exam = [row for row in split.train if row.source == specialist.SOURCE]
     asked = [index for index, row in enumerate(split.train) if row.source in specialist.ASKED]
+    mixed = _mixed_exam(split, options.seed)
 
     def ask(seed: int) -> dict[str, Tensor]:
-        asked_rows = [split.train[index] for index in asked]
         expert = specialist.train(new_model(tokenizer, old_ids), tokenizer, exam, recipe, seed)
-        return {"opinion": specialist.opinion(expert, tokenizer, asked_rows)}
+        rows = [split.train[index] for index in asked] + mixed
+        return {"opinion": specialist.opinion(expert, tokenizer, rows)}
 
-    opinions = torch.zeros(len(split.train), len(lessons.LEVELS))
+    opinion = torch.zeros(len(asked) + len(mixed), len(LEVELS))
+    identity = f"{dataclasses.asdict(recipe)} {len(exam)} {len(opinion)}"
     for seed in range(recipe.seed, recipe.seed + recipe.count):
-        identity = f"{dataclasses.asdict(recipe)} {len(exam)} {len(asked)}"
-        opinions[asked] += kept(options.work / f"specialist-{seed}.pt", identity, lambda: ask(seed))["opinion"]
-    heard = predict.by_head(teacher, tokenizer, split.train)
-    return lessons.from_opinions(split.train, heard, opinions / recipe.count)
+        opinion += kept(options.work / f"specialist-{seed}.pt", identity, lambda: ask(seed))["opinion"] / recipe.count
+    on_rows = torch.zeros(len(split.train), len(LEVELS))
+    on_rows[asked] = opinion[: len(asked)]
+    return on_rows, lessons.for_exam_head(opinion[len(asked) :])
 
 
-def _encoder(split: Split, taught: Lessons, teacher: BloomModel, tokenizer: Tokenizer, options: Options) -> BloomModel:
+def _mixed_exam(split: Split, seed: int) -> list[Row]:
+    exam = [row for row in split.train if row.source == specialist.SOURCE]
+    return distil.mixed_texts(exam, MIXED_EXAM, seed)
+
+
+def _encoder(
+    split: Split, taught: Lessons, on_mixed: Lessons, teacher: BloomModel, tokenizer: Tokenizer, options: Options
+) -> BloomModel:
     """The mean of several encoders that go on from the teacher with batches in different order ("soup"), its heads refitted."""
     encoders = []
     for number in range(SOUP):
-        encoder = copy.deepcopy(teacher)
         recipe = dataclasses.replace(SOUP_RECIPE, seed=options.seed + 10 + number)
-        encoders.append(fit(encoder, tokenizer, split.train, taught, recipe, options.work / f"encoder-{number}.pt"))
+        kept_at = options.work / f"encoder-{number}.pt"
+        encoders.append(fit(copy.deepcopy(teacher), tokenizer, split.train, taught, recipe, kept_at))
     soup = mean_of(encoders)
-    polish(soup, predict.pooled_vectors(soup, tokenizer, split.train), taught)
+    rows = split.train + _mixed_exam(split, options.seed)
+    polish(soup, predict.pooled_vectors(soup, tokenizer, rows, rough=True), lessons.both(taught, on_mixed))
     return soup
 
 
 def _student(
-    split: Split, taught: Lessons, teacher: BloomModel, tokenizer: Tokenizer, words: np.ndarray, options: Options
+    split: Split, taught: Lessons, on_mixed: Lessons, teacher: BloomModel, tokenizer: Tokenizer, words: np.ndarray, options: Options
 ) -> Student:
-    """Taught what each text's own head is taught, and what the teacher's general head says of as many mixed texts."""
+    """Taught what each text's own head is taught, and on mixed texts what the teacher's general head and the specialists say."""
     recipe = StudentRecipe(seed=options.seed)
     mixed = distil.mixed_texts(split.train, round(recipe.mixed * len(split.train)), recipe.seed)
-    texts = tokenise(tokenizer, split.train + mixed)
+    mixed_exam = _mixed_exam(split, options.seed)
+    texts = tokenise(tokenizer, split.train + mixed + mixed_exam)
 
     def teach() -> dict[str, Tensor]:
         own = taught.targets[torch.arange(len(split.train)), taught.heads]
-        said = predict.by_head(teacher, tokenizer, mixed)[:, lessons.GENERAL]
-        conventions = torch.cat([taught.heads, torch.full((len(mixed),), distil.UNKNOWN)])
+        said = predict.by_head(teacher, tokenizer, mixed, rough=True)[:, lessons.GENERAL]
+        targets = torch.cat([own, said, on_mixed.targets[:, lessons.EXAM]])
+        conventions = torch.cat([taught.heads, torch.full((len(mixed) + len(mixed_exam),), distil.UNKNOWN)])
         student = distil.new_student(tokenizer, words, recipe.seed)
-        return distil.teach(student, texts, torch.cat([own, said]), conventions, recipe).state_dict()
+        return distil.teach(student, texts, targets, conventions, recipe).state_dict()
 
     student = Student(tokenizer.get_vocab_size())
     student.load_state_dict(kept(options.work / "student.pt", distil.identity(recipe, len(texts)), teach))

@@ -19,18 +19,19 @@ def polish(model: BloomModel, pooled: Tensor, lessons: Lessons) -> None:
         pooled: the encoder's vectors of the training rows, shape [rows, HIDDEN].
         lessons: what the heads are taught about those rows.
     """
-    share = _equal_shares(lessons.heads)
+    share = _equal_shares(lessons)
     for head in range(len(HEADS)):
         taught = lessons.weights[:, head] > 0
         weights = lessons.weights[:, head] * (share if head == GENERAL else 1.0)
         _fit_head(model, head, pooled[taught], lessons.targets[taught, head], weights[taught])
 
 
-def _equal_shares(own: Tensor) -> Tensor:
-    """Weights of mean 1 that let each head's rows count by the square root of their number."""
-    counts = torch.bincount(own, minlength=len(HEADS)).clamp(min=1).float()
-    shares = counts.rsqrt()[own]
-    return shares / shares.mean()
+def _equal_shares(lessons: Lessons) -> Tensor:
+    """Weights for the general head that let each source's rows count by the square root of their number; mean 1."""
+    taught = lessons.weights[:, GENERAL] > 0
+    counts = torch.bincount(lessons.heads[taught], minlength=len(HEADS)).clamp(min=1).float()
+    shares = counts.rsqrt()[lessons.heads]
+    return shares / shares[taught].mean()
 
 
 def _fit_head(model: BloomModel, head: int, pooled: Tensor, targets: Tensor, weights: Tensor) -> None:

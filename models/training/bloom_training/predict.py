@@ -14,13 +14,14 @@ THRESHOLD = 0.5
 
 
 @torch.no_grad()
-def pooled_vectors(model: BloomModel, tokenizer: Tokenizer, rows: list[Row]) -> Tensor:
-    """Mean-pooled vectors, shape [rows, HIDDEN], not normalised."""
+def pooled_vectors(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], rough: bool = False) -> Tensor:
+    """Mean-pooled vectors, shape [rows, HIDDEN], not normalised; ``rough`` multiplies in bfloat16, for texts to learn from."""
     texts = tokenise(tokenizer, rows)
     pooled = torch.empty(len(rows), HIDDEN)
     model.eval()
     for batch in batches_by_length(texts):
-        pooled[batch] = model.pooled(*pad([texts[index] for index in batch]))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=rough):
+            pooled[batch] = model.pooled(*pad([texts[index] for index in batch])).float()
     return pooled
 
 
@@ -36,9 +37,9 @@ def student_logits(student: Student, tokenizer: Tokenizer, rows: list[Row]) -> t
 
 
 @torch.no_grad()
-def by_head(model: BloomModel, tokenizer: Tokenizer, rows: list[Row]) -> Tensor:
-    """The encoder's probabilities by each head, shape [rows, heads, 6]."""
-    return torch.sigmoid(model.heads(pooled_vectors(model, tokenizer, rows)))
+def by_head(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], rough: bool = False) -> Tensor:
+    """The encoder's probabilities by each head, shape [rows, heads, 6]; ``rough`` as for the vectors."""
+    return torch.sigmoid(model.heads(pooled_vectors(model, tokenizer, rows, rough)))
 
 
 def decide(probability: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bloom_training import artifact, base, calibrate, cascade, data, distil, fit, lessons, metrics, predict, specialist, stages
+from bloom_training import artifact, base, calibrate, cascade, data, distil, fit, lessons, metrics, pipeline, predict, specialist, stages, word_vectors
 from bloom_training.cascade import BothCalibration, Cascade, StudentCalibration
 from bloom_training.classifier import Classifier
 from bloom_training.data import LEVELS, Row
@@ -139,6 +139,37 @@ def test_specialists_teach_the_exam_head_about_other_questions_but_not_about_obj
     assert taught.weights[:, lessons.EXAM].tolist() == pytest.approx([1.0, lessons.EXAM_WEIGHT, 0.0])
     assert taught.targets[1, lessons.EXAM].tolist() == pytest.approx([0.7] * 6)
     assert taught.targets[0, lessons.EXAM, 2].item() == pytest.approx(lessons.LABEL_SHARE + 0.2 * (1 - lessons.LABEL_SHARE))
+
+
+def test_mixed_exam_texts_teach_the_exam_head_alone_and_follow_the_rows() -> None:
+    said = torch.full((2, 6), 0.4)
+    joined = lessons.both(lessons.from_labels(rows(3)), lessons.for_exam_head(said))
+    assert joined.targets.shape == (5, len(lessons.HEADS), 6)
+    assert joined.weights[3:].nonzero()[:, 1].tolist() == [lessons.EXAM] * 2
+    assert torch.equal(joined.targets[3:, lessons.EXAM], said)
+
+
+def test_a_run_writes_a_model_that_reads_back_and_a_second_run_repeats_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    short = {"epochs": 1, "batch": 8}
+    monkeypatch.setattr(pipeline, "Recipe", lambda seed: fit.Recipe(**short, seed=seed))
+    monkeypatch.setattr(pipeline, "SOUP_RECIPE", fit.Recipe(**short, frozen_layers=5))
+    monkeypatch.setattr(pipeline, "SpecialistRecipe", lambda seed: specialist.SpecialistRecipe(**short, count=1, seed=seed))
+    monkeypatch.setattr(pipeline, "StudentRecipe", lambda seed: distil.StudentRecipe(**short, seed=seed))
+    monkeypatch.setattr(pipeline, "MIXED_EXAM", 5)
+    words = np.random.default_rng(0).normal(size=(base.pruned_tokenizer()[0].get_vocab_size(), 256)).astype(np.float32)
+    monkeypatch.setattr(word_vectors, "distil", lambda *_: words)
+    some = [dataclasses.replace(row, cluster=row.cluster // 2) for row in rows(90)]
+    split = data.Split(some[:50], some[50:70], some[70:])
+    options = pipeline.Options(tmp_path / "model", tmp_path / "work", None, 1)
+    options.work.mkdir()
+    first = pipeline.run(split, options)
+    assert first["rows"] == {"train": 50, "dev": 20, "test": 20}
+    assert set(first["test_as_written"]) > {"ece", "edm2022", "yahya2012"}
+    second = pipeline.run(split, pipeline.Options(tmp_path / "again", tmp_path / "work", None, 1))
+    assert second["sha256"] == first["sha256"]
 
 
 def test_a_specialist_learns_its_questions() -> None:

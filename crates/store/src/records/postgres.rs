@@ -6,6 +6,9 @@
 mod accounts;
 mod analyses;
 mod answers;
+mod copy;
+mod erasure;
+mod jobs;
 mod outbox;
 mod pool;
 mod prerequisites;
@@ -20,12 +23,15 @@ use quizmentor_core::{
     AnswerId, LearnerId, Question, QuestionId, Role, Session, SessionId, Timestamp,
 };
 use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOptions};
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
+use uuid::Uuid;
 
 use self::pool::{Pool, is_lost};
 use super::{
-    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Prerequisites, Put,
-    QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
+    Analysis, AnswerCommit, CommitOutcome, Entry, Job, LinkHash, NewJob, OutboxEvent, Page,
+    Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer,
+    VersionedState,
+    copy::Sink,
     encoding::{error_at, migration_error},
     group::Group,
     rows::{CommitRow, QuestionRow, SessionRow},
@@ -341,7 +347,71 @@ impl Records for Postgres {
         read!(self, connection => outbox::after(connection, after_sequence, limit))
     }
 
-    async fn outbox_acknowledge(&self, upto_sequence: u64) -> Result<()> {
-        write!(self, connection => outbox::acknowledge(connection, upto_sequence))
+    async fn outbox_acknowledge(&self, upto_sequence: u64, jobs: &[NewJob]) -> Result<()> {
+        write!(self, connection => async {
+            let mut transaction = connection.begin().await?;
+            outbox::acknowledge(&mut transaction, upto_sequence).await?;
+            jobs::add(&mut transaction, jobs).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+    }
+
+    async fn lease_jobs(
+        &self,
+        kind: &str,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>> {
+        write!(self, connection => jobs::lease(connection, kind, now, until, limit))
+    }
+
+    async fn finish_job(&self, job: &Job) -> Result<bool> {
+        write!(self, connection => jobs::finish(connection, job))
+    }
+
+    async fn fail_job(&self, job: &Job, error: &str, retry: Option<Timestamp>) -> Result<bool> {
+        write!(self, connection => jobs::fail(connection, job, error, retry))
+    }
+
+    async fn dead_jobs(&self, after: Option<Uuid>, limit: usize) -> Result<Page<Job>> {
+        read!(self, connection => jobs::dead(connection, after, limit))
+    }
+
+    async fn revive_jobs(&self, only: Option<Uuid>, now: Timestamp) -> Result<u64> {
+        write!(self, connection => jobs::revive(connection, only, now))
+    }
+
+    async fn learner_created(&self, id: LearnerId) -> Result<Option<Timestamp>> {
+        read!(self, connection => accounts::learner_created(connection, id))
+    }
+
+    async fn erase_learner(&self, id: LearnerId) -> Result<()> {
+        write!(self, connection => async {
+            let mut transaction = connection.begin().await?;
+            let erased = erasure::erase(&mut transaction, id).await?;
+            transaction.commit().await?;
+            if erased { Ok(()) } else { Err(Error::NotFound("learner")) }
+        })
+    }
+
+    async fn dump(&self, sink: mpsc::Sender<Entry>) -> Result<()> {
+        let mut lease = self.pool.fresh().await?;
+        let outcome = copy::dump(lease.connection(), &Sink(sink)).await;
+        lease.end(Ok(outcome))
+    }
+
+    async fn load(&self, mut entries: mpsc::Receiver<Entry>) -> Result<()> {
+        let mut lease = self.pool.fresh().await?;
+        let connection = lease.connection();
+        let work = async {
+            let mut transaction = connection.begin().await?;
+            copy::load(&mut transaction, &mut entries).await?;
+            transaction.commit().await?;
+            Ok(())
+        };
+        let outcome = work.await;
+        lease.end(Ok(outcome))
     }
 }
