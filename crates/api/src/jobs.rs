@@ -1,32 +1,30 @@
 //! The work that no request waits for: following the bank, analysing questions, learning the
 //! model.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use quizmentor_adaptive::{Fold, Item, ItemKey, Learner, Model, Outcome, SkillKey};
+use quizmentor_adaptive::{ItemKey, Snapshot};
 use quizmentor_bloom::detect_language;
-use quizmentor_core::{LearnerId, Level, Question, QuestionId, Status};
+use quizmentor_core::{Level, Question, QuestionId, Status};
 use quizmentor_store::{
-    Result as StoreResult,
-    records::{Analysis, SnapshotInfo, StoredAnswer},
+    Error as StoreError, Result as StoreResult,
+    records::{Analysis, SnapshotInfo},
     vectors::{Payload, Point},
 };
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
-use crate::{App, Problem, bank::Bank};
+use crate::{
+    App, Problem,
+    bank::{Bank, Hint},
+    student::{CHUNK, Student},
+};
 
 /// How often other processes' changes to the bank are looked for.
 const BANK_PERIOD: Duration = Duration::from_secs(2);
 /// How often new answers are looked for.
 const FOLD_PERIOD: Duration = Duration::from_secs(1);
-/// Answers fetched at a time.
-const CHUNK: usize = 1_000;
 /// A snapshot is published after so many answers …
 const SNAPSHOT_ANSWERS: u64 = 500;
 /// … or, if there was any answer, after this time.
@@ -35,8 +33,12 @@ const SNAPSHOT_PERIOD: Duration = Duration::from_secs(30);
 const SYNC_PERIOD: Duration = Duration::from_mins(10);
 /// Questions analyzed at a time.
 const BATCH: usize = 8;
-/// Learners whose state the fold keeps; past that it drops all and reads them again as needed.
-const MAX_LEARNERS: usize = 20_000;
+/// Similarity from which another question tells something of how hard one is …
+const KIN: f32 = 0.6;
+/// … and how many of them count, the nearest.
+const NEIGHBOURS: usize = 5;
+/// Questions without answers whose neighbours are looked for; of more, none are.
+const MAX_UNKNOWN: usize = 1_000;
 
 impl App {
     /// Follows the bank's changes until dropped.
@@ -45,7 +47,12 @@ impl App {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Err(error) = self.refresh_bank().await {
+            let refreshed = async {
+                self.refresh_bank().await?;
+                self.refresh_prerequisites().await?;
+                self.refresh_model().await
+            };
+            if let Err(error) = refreshed.await {
                 tracing::warn!(%error, "the bank could not be refreshed");
             }
         }
@@ -78,12 +85,12 @@ impl App {
     pub async fn learn_model(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(FOLD_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut student = None;
+        let mut lesson = None;
         loop {
             ticks.tick().await;
-            if let Err(error) = learn(&self, &mut student).await {
+            if let Err(error) = learn(&self, &mut lesson).await {
                 tracing::warn!(%error, "learning from answers put off");
-                student = None;
+                lesson = None;
             }
         }
     }
@@ -102,6 +109,8 @@ struct Known {
     stem_hash: [u8; 32],
     payload: Payload,
     level: Level,
+    /// Whether its text holds a word that the model knows, so that it can be compared.
+    has_direction: bool,
 }
 
 impl Analyst {
@@ -124,8 +133,7 @@ impl Analyst {
         for batch in pending.chunks(BATCH) {
             self.analyze(app, batch).await?;
         }
-        self.tell_levels(app).await;
-        Ok(())
+        self.tell_hints(app).await
     }
 
     fn knows(&self, question: &Question) -> bool {
@@ -198,24 +206,45 @@ impl Analyst {
             stem_hash: analysis.stem_hash,
             payload: payload.clone(),
             level: analysis.level,
+            has_direction: analysis.embedding.iter().any(|&number| number != 0.0),
         };
         self.known.insert(question.id.clone(), known);
         Point { id: question.id.clone(), vector: analysis.embedding, payload }
     }
 
-    /// Gives the adaptive engine a level for each question whose author states none.
-    async fn tell_levels(&self, app: &App) {
-        let levels: HashMap<_, _> = app
-            .bank()
-            .questions
-            .values()
-            .filter(|question| question.level.is_none())
-            .filter_map(|question| Some((question.id.clone(), self.known.get(&question.id)?.level)))
-            .collect();
-        if app.bank().levels != levels {
-            app.replace_bank(|bank| bank.with_levels(levels)).await;
+    /// Gives the adaptive engine a level for each question whose author states none, and for each
+    /// that nobody answered the questions with similar texts.
+    async fn tell_hints(&self, app: &App) -> Result<(), Problem> {
+        let bank = Arc::clone(&app.bank());
+        let model = bank.engine.model();
+        let unknown = |id: &QuestionId| model.item_answers(ItemKey::from(id)) == 0;
+        let few = self.known.keys().filter(|id| unknown(id)).count() <= MAX_UNKNOWN;
+        let mut hints = HashMap::new();
+        for (id, known) in &self.known {
+            let Some(question) = bank.question(id) else { continue };
+            let level = question.level.is_none().then_some(known.level);
+            let neighbours = if few && unknown(id) && known.has_direction {
+                neighbours(app, id).await?
+            } else {
+                Vec::new()
+            };
+            if level.is_some() || !neighbours.is_empty() {
+                hints.insert(id.clone(), Hint { level, neighbours });
+            }
         }
+        if *app.bank().hints != hints {
+            app.replace_bank(|bank| bank.with_hints(hints)).await;
+        }
+        Ok(())
     }
+}
+
+async fn neighbours(app: &App, id: &QuestionId) -> Result<Vec<(QuestionId, f32)>, Problem> {
+    let near = match app.vectors.near(id, KIN, NEIGHBOURS).await {
+        Err(StoreError::NotFound(_)) => Vec::new(),
+        near => near?,
+    };
+    Ok(near.into_iter().map(|hit| (hit.id, hit.similarity)).collect())
 }
 
 /// The digests of all vectors.
@@ -254,31 +283,24 @@ fn stem_hash(question: &Question) -> [u8; 32] {
     Sha256::digest(question.stem.as_bytes()).into()
 }
 
-/// The model being learned, and how far.
-struct Student {
-    fold: Fold,
-    /// Last answer learned from.
-    sequence: u64,
-    unpublished: u64,
-    published_at: Instant,
-    learners: HashSet<LearnerId>,
-}
-
 /// Learns from all new answers and publishes a snapshot when it is time.
-async fn learn(app: &App, student: &mut Option<Student>) -> StoreResult<()> {
-    if student.is_none() {
-        *student = Some(Student::resume(app).await?);
+async fn learn(app: &App, lesson: &mut Option<Lesson>) -> StoreResult<()> {
+    if lesson.is_none() {
+        let student = Student::resume(app.records.as_ref()).await?;
+        *lesson = Some(Lesson { student, published_at: Instant::now() });
     }
-    let Some(student) = student else { return Ok(()) };
+    let Some(Lesson { student, published_at }) = lesson else { return Ok(()) };
     loop {
         let answers = app.records.answers_after(student.sequence, CHUNK).await?;
         for stored in &answers {
-            student.learn(app, stored).await?;
+            student.learn(app.records.as_ref(), stored).await?;
+            tokio::task::consume_budget().await;
         }
         let time = student.unpublished >= SNAPSHOT_ANSWERS
-            || (student.unpublished > 0 && student.published_at.elapsed() >= SNAPSHOT_PERIOD);
-        if time {
-            student.publish(app).await?;
+            || (student.unpublished > 0 && published_at.elapsed() >= SNAPSHOT_PERIOD);
+        if time && !student.is_behind() {
+            publish(app, student).await?;
+            *published_at = Instant::now();
         }
         if answers.len() < CHUNK {
             return Ok(());
@@ -286,88 +308,17 @@ async fn learn(app: &App, student: &mut Option<Student>) -> StoreResult<()> {
     }
 }
 
-impl Student {
-    async fn resume(app: &App) -> StoreResult<Self> {
-        let sequence = app.records.snapshots().await?.first().map_or(0, |info| info.upto_sequence);
-        let model = Arc::clone(app.bank().engine.model());
-        Ok(Self {
-            fold: Fold::new(Model::clone(&model)),
-            sequence,
-            unpublished: 0,
-            published_at: Instant::now(),
-            learners: HashSet::new(),
-        })
-    }
-
-    async fn learn(&mut self, app: &App, stored: &StoredAnswer) -> StoreResult<()> {
-        let bank = Arc::clone(&app.bank());
-        let learner = stored.answer.learner;
-        if self.learners.len() >= MAX_LEARNERS {
-            self.learners.clear();
-            self.fold = Fold::new(self.fold.model().clone());
-        }
-        if self.learners.insert(learner) {
-            let state = self.replay(app, &bank, stored).await?;
-            self.fold.restore(name(learner), state);
-        }
-        self.fold.observe(name(learner), &item(&bank, stored), &outcome(stored));
-        self.sequence = stored.sequence;
-        self.unpublished += 1;
-        Ok(())
-    }
-
-    /// The state of a learner before the answer `until`, from the log.
-    async fn replay(&self, app: &App, bank: &Bank, until: &StoredAnswer) -> StoreResult<Learner> {
-        let mut state = Learner::new();
-        let mut after = 0;
-        loop {
-            let answers = app.records.answers_of(until.answer.learner, after, CHUNK).await?;
-            for stored in &answers {
-                if stored.sequence >= until.sequence {
-                    return Ok(state);
-                }
-                state.observe(self.fold.model(), &item(bank, stored), &outcome(stored));
-                after = stored.sequence;
-            }
-            if answers.len() < CHUNK {
-                return Ok(state);
-            }
-        }
-    }
-
-    async fn publish(&mut self, app: &App) -> StoreResult<()> {
-        let model = self.fold.publish();
-        let info = SnapshotInfo { version: model.version(), upto_sequence: self.sequence };
-        app.records.put_snapshot(info, &model.encode()).await?;
-        app.records.empty_snapshots_below(info.version).await?;
-        app.replace_bank(|bank| bank.with_model(model)).await;
-        tracing::debug!(version = info.version, upto = info.upto_sequence, "model published");
-        self.unpublished = 0;
-        self.published_at = Instant::now();
-        Ok(())
-    }
+struct Lesson {
+    student: Student,
+    published_at: Instant,
 }
 
-/// 62 of these bits are random.
-fn name(learner: LearnerId) -> u64 {
-    learner.0.as_u64_pair().1
-}
-
-/// The item answered; of a question taken out since, its skill is still known.
-fn item(bank: &Bank, stored: &StoredAnswer) -> Item {
-    let answer = &stored.answer;
-    bank.engine.catalog().item(&answer.question).cloned().unwrap_or_else(|| {
-        Item::bare(ItemKey::from(&answer.question), vec![SkillKey::from(&answer.skill)])
-    })
-}
-
-fn outcome(stored: &StoredAnswer) -> Outcome {
-    let answer = &stored.answer;
-    Outcome {
-        correct: answer.correct,
-        credit: answer.credit as f32,
-        at: Some(answer.at),
-        elapsed_ms: answer.elapsed_ms,
-        hint: false,
-    }
+async fn publish(app: &App, student: &mut Student) -> StoreResult<()> {
+    let (model, statistics) = student.publish();
+    let info = SnapshotInfo { version: model.version(), upto_sequence: student.sequence };
+    app.records.put_snapshot(info, &Snapshot::encode(&model, &statistics)).await?;
+    app.records.empty_snapshots_below(info.version).await?;
+    app.replace_bank(|bank| bank.with_model(model, Arc::new(statistics))).await;
+    tracing::debug!(version = info.version, upto = info.upto_sequence, "model published");
+    Ok(())
 }

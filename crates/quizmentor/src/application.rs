@@ -75,6 +75,9 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
             .await?
             .context("cannot load the Bloom model; --models names the directory that holds it")?,
     );
+    if start.config.server.lock_models {
+        lock(&engine);
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let app = App::open(Components {
@@ -85,6 +88,7 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
         issuer: LocalIdentity::new(start.token_key.expose()),
         identity: Arc::new(LocalIdentity::new(start.token_key.expose())),
         clock: Arc::clone(&clock),
+        experiment: start.config.experiment.0.clone(),
     })
     .await?;
     let roles = &start.config.server.roles;
@@ -95,6 +99,16 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
         app,
         records,
     })
+}
+
+fn lock(engine: &Engine) {
+    if let Err(error) = engine.lock_memory() {
+        tracing::warn!(
+            %error,
+            "server.lock_models: the models stay in memory that may be paged out; raise the limit \
+             of locked memory (LimitMEMLOCK= of the unit, ulimit -l)"
+        );
+    }
 }
 
 /// The records: on the server that is set, else in the data directory.

@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context;
 use clap::ValueEnum;
 use ipnet::IpNet;
+use quizmentor_api::{Experiment, ExperimentError};
 use serde::{Deserialize, Deserializer, de::Error};
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) auth: Auth,
+    pub(crate) experiment: Running,
     pub(crate) records: Records,
     pub(crate) cache: Cache,
     pub(crate) vectors: Vectors,
@@ -47,6 +49,7 @@ pub(crate) struct Server {
     pub(crate) data_dir: Option<PathBuf>,
     #[serde(deserialize_with = "path")]
     pub(crate) models_dir: Option<PathBuf>,
+    pub(crate) lock_models: bool,
     #[serde(deserialize_with = "duration")]
     pub(crate) request_timeout: Duration,
     #[serde(deserialize_with = "duration")]
@@ -93,6 +96,30 @@ pub(crate) struct Log {
 pub(crate) struct Auth {
     #[serde(deserialize_with = "path")]
     pub(crate) token_key_file: Option<PathBuf>,
+}
+
+/// The experiment to run; none while its name is empty.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "ExperimentTable")]
+pub(crate) struct Running(pub(crate) Option<Experiment>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExperimentTable {
+    name: String,
+    control: String,
+    treatment: String,
+    share: f64,
+}
+
+impl TryFrom<ExperimentTable> for Running {
+    type Error = ExperimentError;
+
+    fn try_from(table: ExperimentTable) -> Result<Self, ExperimentError> {
+        let ExperimentTable { name, control, treatment, share } = table;
+        let experiment = Experiment::new(&name, &control, &treatment, share)?;
+        Ok(Self((!name.is_empty()).then_some(experiment)))
+    }
 }
 
 /// A group of routes and tasks that a process takes on.

@@ -7,6 +7,9 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
+/// Content type of a stream of events.
+const EVENTS: &str = "text/event-stream";
+
 /// Sends requests straight to the routes.
 #[derive(Clone)]
 pub struct Client {
@@ -44,12 +47,14 @@ impl Client {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
-    /// Sends `request`, with this client's token unless it has another.
+    /// Sends `request`, with this client's token unless it has another. Of a stream of events,
+    /// which has no end, none is awaited.
     pub async fn send(&self, request: Request<Body>) -> Reply {
         let request_line = format!("{} {}", request.method(), request.uri());
         let response = self.respond(request).await;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let is_endless = parts.headers.get(header::CONTENT_TYPE).is_some_and(|of| of == EVENTS);
+        let body = if is_endless { Bytes::new() } else { body.collect().await.unwrap().to_bytes() };
         Reply { request: request_line, status: parts.status, headers: parts.headers, body }
     }
 

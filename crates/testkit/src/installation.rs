@@ -68,11 +68,18 @@ impl Installation {
             issuer: LocalIdentity::new(&TOKEN_KEY),
             identity: Arc::new(LocalIdentity::new(&TOKEN_KEY)),
             clock: clock.clone(),
+            experiment: None,
         })
         .await
         .unwrap();
         let client = Client::new(router(Arc::clone(&app), &Part::ALL));
         Self { app, clock, client }
+    }
+
+    /// Opens the app anew with other components.
+    pub async fn reopen(&mut self, components: Components) {
+        self.app = App::open(components).await.unwrap();
+        self.client = Client::new(router(Arc::clone(&self.app), &Part::ALL));
     }
 
     /// A client without a token.

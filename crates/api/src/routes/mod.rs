@@ -2,6 +2,9 @@
 
 mod auth;
 mod bloom;
+mod calibration;
+mod experiments;
+mod goals;
 mod jobs;
 mod learners;
 mod live;
@@ -9,6 +12,7 @@ mod pages;
 mod privacy;
 mod questions;
 mod sessions;
+mod skills;
 mod subjects;
 
 use std::sync::Arc;
@@ -52,10 +56,15 @@ impl Part {
             Self::Adaptive => auth::routes()
                 .merge(sessions::routes())
                 .merge(learners::routes())
+                .merge(goals::routes())
+                .merge(experiments::routes())
                 .merge(live::routes())
                 .merge(privacy::routes())
                 .merge(jobs::routes()),
-            Self::Bank => subjects::routes().merge(questions::routes()),
+            Self::Bank => subjects::routes()
+                .merge(skills::routes())
+                .merge(questions::routes())
+                .merge(calibration::routes()),
             Self::Web => OpenApiRouter::from(pages::routes()),
         }
     }
@@ -121,11 +130,12 @@ pub fn openapi() -> openapi::OpenApi {
     described(&Part::ALL).into_openapi()
 }
 
-/// The routes of `parts`, with their description at /openapi.json and as a page at /docs.
+/// The routes of `parts`, and the description of all parts at /openapi.json and as a page at /docs:
+/// behind one address, clients see one API.
 pub fn router(app: Arc<App>, parts: &[Part]) -> Router {
-    let (router, description) = described(parts).split_for_parts();
+    let (router, _) = described(parts).split_for_parts();
     router
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi()))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(app)

@@ -105,6 +105,7 @@ pub(crate) async fn run<A: Application>(
     let running = Running::start(&app, listeners, Arc::clone(&config));
     let status = format!("serving at {base_url}");
     notify::ready(&status);
+    tracing::info!(base_url, version = env!("CARGO_PKG_VERSION"), "serving");
     announce(&base_url, app.welcome());
     while signals.next().await == Wish::Reload {
         notify::reloading();

@@ -7,7 +7,7 @@ use rand::RngExt;
 use crate::{learner::Learner, postgres::Postgres, process::Server};
 
 /// Kills in a run of all tests; `CRASH_ROUNDS` in the environment asks for more.
-const ROUNDS: u32 = 20;
+const ROUNDS: u32 = 10;
 const LEARNERS: usize = 4;
 /// Answers acknowledged before a kill, at most …
 const ANSWERS: usize = 60;

@@ -12,5 +12,6 @@ mod learner;
 mod lifecycle;
 mod postgres;
 mod process;
+mod roles;
 mod simulate;
 mod stores;

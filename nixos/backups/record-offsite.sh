@@ -1,0 +1,1 @@
+done_at offsite

@@ -1,0 +1,60 @@
+# Where the instances of the binary find their stores: the records through the local HAProxy, the
+# cache and the vectors on their nodes.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  fleet = config.quizmentor;
+  on = role: fleet.nodesWith role != { };
+
+  # The command line as operators use it on a machine, with the fleet's stores: quizmentor invite.
+  command = pkgs.writeShellApplication {
+    name = "quizmentor";
+    runtimeEnv = {
+      QUIZMENTOR__RECORDS__URL = config.services.quizmentor.settings.records.url;
+      QUIZMENTOR__RECORDS__PASSWORD_FILE = fleet.secrets.records-password.path;
+      QUIZMENTOR__CACHE__URL = config.services.quizmentor.settings.cache.url;
+      QUIZMENTOR__CACHE__PASSWORD_FILE = fleet.secrets.cache-password.path;
+      QUIZMENTOR__VECTORS__URL = config.services.quizmentor.settings.vectors.url;
+      QUIZMENTOR__VECTORS__API_KEY_FILE = fleet.secrets.vectors-api-key.path;
+    };
+    text = ''exec ${lib.getExe config.services.quizmentor.package} "$@"'';
+  };
+in
+{
+  config = lib.mkIf (fleet.hasRole "balancer") {
+    quizmentor.secrets = {
+      records-password = { };
+      cache-password = { };
+      vectors-api-key = { };
+    };
+    quizmentor.state =
+      lib.genAttrs
+        (lib.concatMap (name: [
+          "quizmentor-${name}-blue"
+          "quizmentor-${name}-green"
+        ]) (lib.attrNames config.services.quizmentor.instances))
+        (_: {
+          expendable = "everything durable is in the records";
+        })
+      // {
+        quizmentor-rollout.expendable = "which slot serves; without it the next rollout starts anew";
+      };
+    environment.systemPackages = [ command ];
+    services.quizmentor = {
+      settings = {
+        records = lib.mkIf (on "records") {
+          url = "postgres://quizmentor@127.0.0.1:${toString fleet.records.localPort}/quizmentor";
+        };
+        cache = lib.mkIf (on "cache") { url = "redis://${fleet.addressOf "cache"}:6379"; };
+        vectors = lib.mkIf (on "vectors") { url = "http://${fleet.addressOf "vectors"}:6334"; };
+      };
+      credentials = lib.genAttrs [ "records-password" "cache-password" "vectors-api-key" ] (
+        name: fleet.secrets.${name}.path
+      );
+    };
+  };
+}

@@ -1,0 +1,120 @@
+"""The fleet of three machines that the tests share, and load on it."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+
+from appliance import BINARY, REPOSITORY, Appliance
+from machine import Machine, Network
+
+GOLDEN = Path(os.environ.get("MACHINES_GOLDEN", REPOSITORY / "tests/golden"))
+GATEWAY = "10.20.0.254"
+ADDRESSES = {"master": "10.20.0.11", "worker-1": "10.20.0.12", "worker-2": "10.20.0.13"}
+# The host whose engines learners use, and an instance on it that has the adaptive role.
+ENGINES = "worker-1"
+LEARNERS = int(os.environ.get("MACHINES_LEARNERS", "150"))
+
+
+@functools.cache
+def shared() -> Fleet:
+    fleet = Fleet()
+    atexit.register(fleet.close)
+    return fleet
+
+
+class Load:
+    """Synthetic learners at a front door; the report comes when they have ended."""
+
+    def __init__(self, fleet: Fleet, host: str, seconds: int, learners: int = LEARNERS) -> None:
+        url = f"http://{ADDRESSES[host]}"
+        command = [str(BINARY), "simulate", "--url", url, "--learners", str(learners), "--seconds", str(seconds)]
+        self._process = subprocess.Popen(
+            fleet.network.command(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def report(self) -> dict[str, Any]:
+        out, err = self._process.communicate()
+        if self._process.returncode != 0 and not out:
+            raise AssertionError(err)
+        report: dict[str, Any] = json.loads(out)
+        return report
+
+
+class Fleet:
+    """Three machines with the appliance of the production fleet's hosts."""
+
+    def __init__(self) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="machines-", ignore_cleanup_errors=True)
+        self.network = Network(GATEWAY)
+        self.network.__enter__()
+        self.machines: dict[str, Machine] = {}
+        self.appliances: dict[str, Appliance] = {}
+        try:
+            for host in ADDRESSES:
+                machine = Machine(host, ADDRESSES[host], self.network, Path(self._directory.name))
+                self.machines[host] = machine
+                self.appliances[host] = Appliance(machine, GOLDEN / host)
+            for machine in self.machines.values():
+                machine.spawn()
+            for machine in self.machines.values():
+                machine.wait_booted()
+            for host in ADDRESSES:
+                self.await_ready(host)
+        except BaseException:
+            self.close()
+            raise
+
+    def get(self, host: str, path: str, *arguments: str) -> tuple[int, str]:
+        """Status and body of a request from outside to a front door; status 0 without an answer."""
+        url = f"http://{ADDRESSES[host]}{path}"
+        command = ["curl", "--silent", "--max-time", "20", "--write-out", "\n%{http_code}", *arguments, url]
+        done = subprocess.run(self.network.command(*command), capture_output=True, text=True, check=False)
+        body, _, status = done.stdout.rpartition("\n")
+        return int(status), body
+
+    def await_ready(self, host: str, path: str = "/readyz", seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
+        while (answer := self.get(host, path))[0] != 200:
+            if time.monotonic() > deadline:
+                troubles = "\n".join(machine.troubles() for machine in self.machines.values())
+                raise TimeoutError(f"{host}: {path} still answers {answer} after {seconds} s\n{troubles}")
+            time.sleep(0.5)
+
+    def close(self) -> None:
+        for machine in self.machines.values():
+            machine.close()
+        self.network.__exit__()
+        self._directory.cleanup()
+
+
+class FleetTest(unittest.TestCase):
+    """Tests on the fleet; it boots once, and each test leaves it as it was."""
+
+    fleet: Fleet
+    appliance: Appliance
+    machine: Machine
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.fleet = shared()
+        cls.appliance = cls.fleet.appliances[ENGINES]
+        cls.machine = cls.fleet.machines[ENGINES]
+
+    def assert_nothing_lost(self, report: dict[str, Any]) -> None:
+        """Every request was answered, every acknowledged answer is there, and once."""
+        rate = report["requests"] / report["seconds"]
+        print(f"\n    {rate:.0f} requests/s, p50 {report['p50_ms']:.1f} ms, p99 {report['p99_ms']:.1f} ms, {report['answers_acknowledged']} answers", end="  ", flush=True)
+        self.assertEqual(report["errors"], {})
+        self.assertGreater(report["answers_acknowledged"], 0)
+        self.assertEqual(report["answers_found"], report["answers_acknowledged"])
+        self.assertEqual(report["counted_twice"], 0)
+        self.assertEqual(report["learners_unread"], 0)
