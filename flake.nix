@@ -154,6 +154,13 @@
         _: host: import ./tests/nix/golden.nix { inherit lib host; }
       ) fleets.production;
 
+      # Mistakes that evaluation let through.
+      letThrough = import ./tests/nix/refusals.nix {
+        inherit lib;
+        inherit (quizmentor) withinBudget;
+        host = hosts.worker-2;
+      };
+
       # Attribute paths of everything that evaluates to a derivation.
       derivations =
         let

@@ -11,10 +11,11 @@ let
 in
 rec {
   inherit (evaluated.config) fleets prices;
+  inherit (billing) withinBudget;
 
   # The production fleet's hosts bear their plain names, those of the others begin with the fleet's.
   hostName = fleet: node: if fleet == "production" then node else "${fleet}-${node}";
 
   # Per fleet: what it costs a month by line, in dollars, checked against its budget.
-  bill = lib.mapAttrs (name: fleet: billing.withinBudget name (billing.bill prices fleet)) fleets;
+  bill = lib.mapAttrs (name: fleet: withinBudget name (billing.bill prices fleet)) fleets;
 }

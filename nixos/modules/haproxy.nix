@@ -147,6 +147,7 @@ in
           # The rollout's way in, to a slot that nobody else reaches yet.
           bind unix@/run/haproxy/smoke.sock mode 600 id 1000
           acl smoke so_id 1000
+          http-request set-log-level silent if { path /readyz }
           acl balancer src ${lib.concatStringsSep " " ([ "127.0.0.1" ] ++ door.balancers)}
           http-request return status 503 default-errorfiles if { path /readyz } { nbsrv(role-adaptive) eq 0 } !smoke
           http-request return status 200 content-type text/plain string ready if { path /readyz } !smoke

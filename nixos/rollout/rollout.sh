@@ -207,28 +207,29 @@ abandon() {
     stop "${new[@]}"
 }
 
-# Where nothing serves yet, there is time to wait for what the new slots need.
-start() {
-    until systemctl start "$@"; do
-        ((${#old[@]} == 0 && SECONDS < first_patience)) || return 1
-        sleep 1
+# Starts the new slots and tries them, while the old ones serve.
+try_new() {
+    local instance slot starting=()
+    for slot in "${new[@]}"; do
+        read -ra starting <<<"${starting[*]-} $(units "$slot")"
+    done
+    say "starting ${new[*]}"
+    systemctl start "${starting[@]}" || fail 'a new slot does not start'
+    for instance in "${changed[@]}"; do
+        smoke_test "$instance" "$instance-$(idle "$instance")"
     done
 }
 
-# Starts the new slots; with the old ones still serving, tries them.
+# Where nothing serves yet, there is time to wait for what the new slots need.
 prepare() {
-    local instance starting=()
+    local instance
     for instance in "${changed[@]}"; do
         stop "$instance-$(idle "$instance")"
         assign "$instance" "$instance-$(idle "$instance")"
     done
-    for instance in "${new[@]}"; do
-        read -ra starting <<<"${starting[*]-} $(units "$instance")"
-    done
-    say "starting ${new[*]}"
-    start "${starting[@]}" || fail 'a new slot does not start'
-    for instance in "${changed[@]}"; do
-        smoke_test "$instance" "$instance-$(idle "$instance")"
+    until (try_new); do
+        ((${#old[@]} == 0 && SECONDS < first_patience)) || exit 1
+        sleep 1
     done
 }
 

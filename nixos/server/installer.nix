@@ -4,6 +4,7 @@
 {
   imports = [ "${modulesPath}/installer/netboot/netboot-minimal.nix" ];
 
+  boot.zfs.forceImportRoot = false;
   networking.hostName = "installer";
   system.stateVersion = "26.05";
   users.users.root.openssh.authorizedKeys.keys = lib.concatLists (

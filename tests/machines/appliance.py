@@ -21,7 +21,7 @@ SECRET = re.compile(r"/run/secrets/([\w/-]+)")
 # What of a host runs here; the rest needs programs that Debian does not have.
 OWN_UNITS = re.compile(
     r"haproxy\.service|quizmentor\.slice|quizmentor-(rollout|guard)\.service|quizmentor-\w+-(blue|green)\.(service|socket)"
-    r"|postgresql(-setup)?\.service|quizmentor-records-.*|redis-quizmentor\.service"
+    r"|postgresql(-setup)?\.service|quizmentor-records-.*|redis-quizmentor\.service|quizmentor-backup-directories\.service"
 )
 OWN_FILES = ("haproxy.cfg", "quizmentor/instances.json", "quizmentor/guard.json")
 # What is nixpkgs' own, and so not among the golden files.

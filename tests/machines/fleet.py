@@ -45,7 +45,8 @@ class Load:
         out, err = self._process.communicate()
         if self._process.returncode != 0 and not out:
             raise AssertionError(err)
-        return json.loads(out)
+        report: dict[str, Any] = json.loads(out)
+        return report
 
 
 class Fleet:
@@ -80,12 +81,13 @@ class Fleet:
         body, _, status = done.stdout.rpartition("\n")
         return int(status), body
 
-    def await_ready(self, host: str, path: str = "/readyz", seconds: float = 60) -> None:
+    def await_ready(self, host: str, path: str = "/readyz", seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while (answer := self.get(host, path))[0] != 200:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{host}: {path} still answers {answer} after {seconds} s\n{self.machines[host].troubles()}")
-            time.sleep(0.2)
+                troubles = "\n".join(machine.troubles() for machine in self.machines.values())
+                raise TimeoutError(f"{host}: {path} still answers {answer} after {seconds} s\n{troubles}")
+            time.sleep(0.5)
 
     def close(self) -> None:
         for machine in self.machines.values():

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -168,7 +168,7 @@ class Machine:
         ask = ["nsenter", "--target", leader, "--all", "--", "systemctl", "show", "--property=Version"]
         return subprocess.run(ask, capture_output=True, check=False).returncode == 0
 
-    def _until(self, probe, what: str):
+    def _until(self, probe: Callable[[], str | None], what: str) -> str:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if found := probe():
@@ -180,7 +180,9 @@ class Machine:
         """What the machine has to say of what does not work."""
         if self._leader is None:
             return (self.directory / "console.log").read_text()
-        return self.status("systemctl list-jobs; systemctl --failed --no-legend; journalctl --no-pager --boot --lines=60")[1]
+        failed = "systemctl list-jobs; systemctl --failed --no-legend"
+        said = "journalctl --no-pager --boot --lines=40 --unit='quizmentor*' --unit='postgresql*' --unit=redis-quizmentor"
+        return f"--- {self.name}\n" + self.status(f"{failed}; {said}")[1]
 
     @property
     def _group(self) -> str:
@@ -268,17 +270,3 @@ def host(*command: str) -> str:
     if done.returncode != 0:
         raise CommandFailed(f"{' '.join(command)}\nexit status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
-
-
-@contextlib.contextmanager
-def booted(machines: list[Machine]) -> Iterator[None]:
-    """The machines, all running; removed at the end."""
-    try:
-        for machine in machines:
-            machine.spawn()
-        for machine in machines:
-            machine.wait_booted()
-        yield
-    finally:
-        for machine in machines:
-            machine.close()

@@ -149,7 +149,7 @@ rec {
         header = f"--header 'Authorization: Bearer {bearer}' --header 'Content-Type: application/json'"
         session = ask(machine, "/v1/sessions", f"{header} --data '{{\"subject\": \"biology\"}}'")
         question = session["next"]["question"]
-        responses = {
+        responses: dict[str, dict[str, object]] = {
             "single_choice": {"option": 0},
             "multiple_choice": {"options": [0]},
             "true_false": {"truth": True},
@@ -157,8 +157,8 @@ rec {
             "numerical": {"number": 0},
             "matching": {"answers": [0 for _ in question["body"].get("prompts", [])]},
         }
-        response = {"kind": question["body"]["kind"], **responses[question["body"]["kind"]]}
-        body = json.dumps({"id": answer_id, "question": question["id"], "response": responses[response["kind"]]})
+        response = responses[question["body"]["kind"]]
+        body = json.dumps({"id": answer_id, "question": question["id"], "response": response})
         return ask(machine, f"/v1/sessions/{session['id']}/answers", f"{header} --data '{body}'")
 
 

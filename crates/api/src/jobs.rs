@@ -240,11 +240,10 @@ impl Analyst {
 }
 
 async fn neighbours(app: &App, id: &QuestionId) -> Result<Vec<(QuestionId, f32)>, Problem> {
-    let mut near = match app.vectors.near(id, KIN).await {
+    let near = match app.vectors.near(id, KIN, NEIGHBOURS).await {
         Err(StoreError::NotFound(_)) => Vec::new(),
         near => near?,
     };
-    near.truncate(NEIGHBOURS);
     Ok(near.into_iter().map(|hit| (hit.id, hit.similarity)).collect())
 }
 

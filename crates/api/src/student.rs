@@ -82,12 +82,13 @@ impl Student {
         !self.ahead.is_empty()
     }
 
-    /// Learns from the next answer of the log; the model, where a snapshot of the past was passed.
+    /// Learns from the next answer of the log; the snapshots of the past that were passed before it.
     pub(crate) async fn learn(
         &mut self,
         records: &dyn Records,
         stored: &StoredAnswer,
-    ) -> Result<Option<Arc<Model>>> {
+    ) -> Result<Vec<Arc<Model>>> {
+        let passed = self.reach(stored.sequence);
         let learner = stored.answer.learner;
         if self.learners.len() >= MAX_LEARNERS {
             self.forget();
@@ -105,8 +106,16 @@ impl Student {
         }
         self.sequence = stored.sequence;
         self.unpublished += 1;
-        let reached = |next: &mut SnapshotInfo| next.upto_sequence <= stored.sequence;
-        Ok(self.ahead.pop_front_if(reached).map(|past| self.publish_as(past.version)))
+        Ok(passed)
+    }
+
+    /// Passes the snapshots of the past that had not learned from the answer `sequence`.
+    fn reach(&mut self, sequence: u64) -> Vec<Arc<Model>> {
+        let mut passed = Vec::new();
+        while let Some(past) = self.ahead.pop_front_if(|next| next.upto_sequence < sequence) {
+            passed.push(self.publish_as(past.version));
+        }
+        passed
     }
 
     /// The next snapshot.
@@ -176,7 +185,9 @@ fn chosen(response: &Response) -> Vec<u8> {
     }
 }
 
-/// The states of all learners, learned anew from the log: bit by bit those that are stored.
+/// The states of all learners, learned anew from the log: bit by bit those that are stored, unless
+/// a learner was erased. The models that learned from the erased answers cannot be had back, and
+/// the states of others rest on them.
 ///
 /// # Errors
 /// When the records cannot be read.
@@ -189,14 +200,13 @@ pub async fn rebuilt_states(records: &dyn Records) -> Result<BTreeMap<LearnerId,
         let answers = records.answers_after(student.sequence, CHUNK).await?;
         for stored in &answers {
             let answer = &stored.answer;
+            let passed = student.learn(records, stored).await?;
+            models.extend(passed.into_iter().map(|model| (model.version(), model)));
             let model = models
                 .get(&answer.snapshot)
                 .ok_or(quizmentor_store::Error::NotFound("snapshot of an answer"))?;
             let state = states.entry(answer.learner).or_default();
             Context::of(stored).apply(state, model, &outcome(stored));
-            if let Some(model) = student.learn(records, stored).await? {
-                models.insert(model.version(), model);
-            }
             models.retain(|v, _| {
                 *v == student.version()
                     || last_uses.get(v).is_some_and(|last| *last > stored.sequence)

@@ -35,7 +35,7 @@ class StudentRecipe:
         seed: of texts, batches and dropout.
     """
 
-    epochs: int = 8
+    epochs: int = 7
     batch: int = 64
     rate: float = 1e-3
     mixed: float = 1.0

@@ -20,7 +20,7 @@ from bloom_training.distil import StudentRecipe
 from bloom_training.fit import Recipe, fit, mean_of, new_model
 from bloom_training.lessons import Lessons
 from bloom_training.model import BloomModel
-from bloom_training.polish import polish
+from bloom_training.polish import refit_exam_head
 from bloom_training.specialist import SpecialistRecipe
 from bloom_training.stages import kept
 from bloom_training.student import Student
@@ -52,10 +52,14 @@ def run(split: Split, options: Options) -> dict:
     words = kept(options.work / "words.pt", "words", lambda: {"words": torch.tensor(word_vectors.distil(start, tokenizer))})
     teacher = _teacher(split, tokenizer, old_ids, options)
     opinion, on_mixed = _specialists(split, tokenizer, old_ids, options)
-    heard = predict.by_head(teacher, tokenizer, split.train, rough=True)
-    taught = lessons.from_opinions(split.train, heard, opinion)
+    heard = kept(
+        options.work / "heard.pt",
+        f"{len(split.train)}",
+        lambda: {"heard": predict.by_head(teacher, tokenizer, split.train, rough=True)},
+    )
+    taught = lessons.from_opinions(split.train, heard["heard"], opinion)
     encoder = _encoder(split, taught, on_mixed, teacher, tokenizer, options)
-    student = _student(split, taught, on_mixed, teacher, tokenizer, words["words"].numpy(), options)
+    student = _student(split, taught, teacher, tokenizer, words["words"].numpy(), options)
     classifier = join(split, tokenizer, student, encoder, words["words"].numpy())
     artifact.write(options.out, classifier.to_artifact())
     written = Classifier.from_artifact(artifact.read(options.out))
@@ -107,34 +111,39 @@ def _mixed_exam(split: Split, seed: int) -> list[Row]:
 def _encoder(
     split: Split, taught: Lessons, on_mixed: Lessons, teacher: BloomModel, tokenizer: Tokenizer, options: Options
 ) -> BloomModel:
-    """The mean of several encoders that go on from the teacher with batches in different order ("soup"), its heads refitted."""
-    encoders = []
-    for number in range(SOUP):
-        recipe = dataclasses.replace(SOUP_RECIPE, seed=options.seed + 10 + number)
-        kept_at = options.work / f"encoder-{number}.pt"
-        encoders.append(fit(copy.deepcopy(teacher), tokenizer, split.train, taught, recipe, kept_at))
-    soup = mean_of(encoders)
-    rows = split.train + _mixed_exam(split, options.seed)
-    polish(soup, predict.pooled_vectors(soup, tokenizer, rows, rough=True), lessons.both(taught, on_mixed))
-    return soup
+    """The mean of several encoders that go on from the teacher with batches in different order ("soup"), its exam head refitted."""
+
+    def cook() -> dict[str, Tensor]:
+        encoders = []
+        for number in range(SOUP):
+            recipe = dataclasses.replace(SOUP_RECIPE, seed=options.seed + 10 + number)
+            checkpoint = options.work / f"encoder-{number}.pt"
+            encoders.append(fit(copy.deepcopy(teacher), tokenizer, split.train, taught, recipe, checkpoint))
+        soup = mean_of(encoders)
+        rows = split.train + _mixed_exam(split, options.seed)
+        refit_exam_head(soup, predict.pooled_vectors(soup, tokenizer, rows, rough=True), lessons.both(taught, on_mixed))
+        return soup.state_dict()
+
+    encoder = copy.deepcopy(teacher)
+    identity = f"{SOUP} {dataclasses.asdict(SOUP_RECIPE)} {options.seed} {len(split.train)}"
+    encoder.load_state_dict(kept(options.work / "encoder.pt", identity, cook))
+    return encoder
 
 
 def _student(
-    split: Split, taught: Lessons, on_mixed: Lessons, teacher: BloomModel, tokenizer: Tokenizer, words: np.ndarray, options: Options
+    split: Split, taught: Lessons, teacher: BloomModel, tokenizer: Tokenizer, words: np.ndarray, options: Options
 ) -> Student:
-    """Taught what each text's own head is taught, and on mixed texts what the teacher's general head and the specialists say."""
+    """Taught what each text's own head is taught, and what the teacher's general head says of as many mixed texts."""
     recipe = StudentRecipe(seed=options.seed)
     mixed = distil.mixed_texts(split.train, round(recipe.mixed * len(split.train)), recipe.seed)
-    mixed_exam = _mixed_exam(split, options.seed)
-    texts = tokenise(tokenizer, split.train + mixed + mixed_exam)
+    texts = tokenise(tokenizer, split.train + mixed)
 
     def teach() -> dict[str, Tensor]:
         own = taught.targets[torch.arange(len(split.train)), taught.heads]
         said = predict.by_head(teacher, tokenizer, mixed, rough=True)[:, lessons.GENERAL]
-        targets = torch.cat([own, said, on_mixed.targets[:, lessons.EXAM]])
-        conventions = torch.cat([taught.heads, torch.full((len(mixed) + len(mixed_exam),), distil.UNKNOWN)])
+        conventions = torch.cat([taught.heads, torch.full((len(mixed),), distil.UNKNOWN)])
         student = distil.new_student(tokenizer, words, recipe.seed)
-        return distil.teach(student, texts, targets, conventions, recipe).state_dict()
+        return distil.teach(student, texts, torch.cat([own, said]), conventions, recipe).state_dict()
 
     student = Student(tokenizer.get_vocab_size())
     student.load_state_dict(kept(options.work / "student.pt", distil.identity(recipe, len(texts)), teach))

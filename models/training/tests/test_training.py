@@ -8,7 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from bloom_training import artifact, base, calibrate, cascade, data, distil, fit, lessons, metrics, pipeline, predict, specialist, stages, word_vectors
+from bloom_training import (
+    artifact,
+    base,
+    calibrate,
+    cascade,
+    data,
+    distil,
+    fit,
+    lessons,
+    metrics,
+    pipeline,
+    predict,
+    specialist,
+    stages,
+    word_vectors,
+)
 from bloom_training.cascade import BothCalibration, Cascade, StudentCalibration
 from bloom_training.classifier import Classifier
 from bloom_training.data import LEVELS, Row
