@@ -8,6 +8,11 @@
 //! All `unsafe` code of the workspace is in this folder: vector instructions in `x86.rs`, mapped
 //! files in `mapped.rs`.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "loops over lanes and rows of several arrays at once become vector instructions"
+)]
+
 mod attention;
 mod float;
 mod mapped;
