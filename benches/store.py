@@ -131,7 +131,7 @@ class Bench:
         self.programs = arguments.programs
         self.models = arguments.models
         self.seconds = arguments.seconds
-        self.place = Path(tempfile.mkdtemp(dir=arguments.dir))
+        self.place = Path(tempfile.mkdtemp(dir=arguments.dir)).resolve()
 
     def server(self, name, settings=None):
         data = self.place / name

@@ -94,7 +94,12 @@ let
     status: title:
     "  http-error status ${toString status} content-type application/problem+json "
     + lib.optionalString (status >= 502) "hdr retry-after 1 "
-    + "string '${builtins.toJSON { type = "about:blank"; inherit title status; }}'";
+    + "string '${
+      builtins.toJSON {
+        type = "about:blank";
+        inherit title status;
+      }
+    }'";
 in
 {
   options.services.quizmentor.frontDoor = {

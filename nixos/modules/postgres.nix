@@ -129,7 +129,7 @@ in
           timeout server 1h
           option httpchk GET /primary
           timeout check 5s
-          default-server check port ${toString rolePort} inter 3s fastinter 1s downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions
+          default-server check port ${toString rolePort} inter 3s fastinter 1s fall 2 rise 1 on-marked-down shutdown-sessions
         ${lib.concatMapStringsSep "\n" server (lib.attrNames nodes)}
       '';
     })

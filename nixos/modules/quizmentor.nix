@@ -158,7 +158,9 @@ let
     name: instance:
     let
       settings = toml.generate "quizmentor-${name}.toml" instance.finalSettings;
-      unit = pkgs.writeText "quizmentor-${name}-unit.json" (builtins.toJSON (serviceConfig name instance));
+      unit = pkgs.writeText "quizmentor-${name}-unit.json" (
+        builtins.toJSON (serviceConfig name instance)
+      );
     in
     pkgs.linkFarm "quizmentor-release-${name}" {
       "bin/quizmentor" = lib.getExe cfg.package;
@@ -177,7 +179,9 @@ let
       Slice = "quizmentor.slice";
       StateDirectory = "quizmentor";
       StateDirectoryMode = "0700";
-      LoadCredential = lib.mapAttrsToList (credential: file: "${credential}:${file}") instance.credentials;
+      LoadCredential = lib.mapAttrsToList (
+        credential: file: "${credential}:${file}"
+      ) instance.credentials;
       TimeoutStartSec = "60s";
       TimeoutStopSec = "35s";
       WatchdogSec = "15s";
@@ -253,7 +257,9 @@ in
           message = "services.quizmentor.instances: an instance takes its port and the two after it, and some overlap";
         }
         {
-          assertion = lib.all (name: builtins.match "[a-z][a-z0-9]*" name != null) (lib.attrNames cfg.instances);
+          assertion = lib.all (name: builtins.match "[a-z][a-z0-9]*" name != null) (
+            lib.attrNames cfg.instances
+          );
           message = "services.quizmentor.instances: a name is made of small letters and digits";
         }
       ];

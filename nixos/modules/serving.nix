@@ -96,8 +96,7 @@ in
       peers = [ fleet.fleet.network.range ];
       guard.enable = true;
       instances = lib.mapAttrs (
-        _: instance:
-        instance // { credentials.token-key = fleet.secrets."quizmentor/token-key".path; }
+        _: instance: instance // { credentials.token-key = fleet.secrets."quizmentor/token-key".path; }
       ) (instancesOf self);
       frontDoor = {
         bind = [ "*:${toString fleet.fleet.openPorts.http}" ];

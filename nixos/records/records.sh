@@ -44,8 +44,10 @@ other_primary() {
 # Answers one HTTP request. /own tells what this server is; /primary is 200 only on the primary
 # with the newest timeline, so that an old primary that comes back gets no connections.
 answer_role() {
-    local line path own=standby other
+    local line header path own=standby other
     read -r -t 2 line || exit 0
+    # To its end, or the connection is reset before the answer is read.
+    while read -r -t 2 header && [ "${header%$'\r'}" != '' ]; do :; done
     path=$(cut --delimiter=' ' --fields=2 <<<"$line")
     if ! in_recovery; then own="primary $(timeline)"; fi
     if [ "$path" = /primary ] && [ "$own" != standby ] && other=$(other_primary) &&

@@ -181,7 +181,7 @@ class Machine:
         if self._leader is None:
             return (self.directory / "console.log").read_text()
         failed = "systemctl list-jobs; systemctl --failed --no-legend"
-        said = "journalctl --no-pager --boot --lines=40 --unit='quizmentor*' --unit='postgresql*' --unit=redis-quizmentor"
+        said = "journalctl --no-pager --boot --lines=40 --unit='quizmentor-*-blue.*' --unit='quizmentor-*-green.*' --unit=quizmentor-rollout --unit='postgresql*'"
         return f"--- {self.name}\n" + self.status(f"{failed}; {said}")[1]
 
     @property

@@ -164,7 +164,8 @@ impl Hot {
     /// Forgets all that is kept of a learner.
     pub(crate) async fn forget(&self, learner: LearnerId) {
         self.forget_sessions(learner);
-        let _ = self.cache.remove(&state_key(learner)).await;
+        // A cache that is away keeps nothing, or for half an hour.
+        let _ = forget_state(self.cache.as_ref(), learner).await;
     }
 
     /// Reads a session anew the next time.
@@ -280,6 +281,14 @@ async fn tell(cache: Arc<dyn Cache>, mut changes: mpsc::Receiver<Change>) {
             let _ = cache.publish(TOPIC, message.into()).await;
         }
     }
+}
+
+/// Drops the state that a cache keeps of a learner.
+///
+/// # Errors
+/// `Unavailable` when the cache does not answer.
+pub async fn forget_state(cache: &dyn Cache, learner: LearnerId) -> Result<()> {
+    cache.remove(&state_key(learner)).await
 }
 
 fn state_key(learner: LearnerId) -> String {

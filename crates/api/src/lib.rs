@@ -8,6 +8,7 @@ mod bank;
 mod choosing;
 mod compute;
 mod context;
+mod deliver;
 mod experiment;
 mod extract;
 mod hot;
@@ -15,10 +16,12 @@ mod jobs;
 mod limiter;
 mod live;
 mod practice;
+mod privacy;
 mod problem;
 mod routes;
 mod student;
 mod upkeep;
+mod webhook;
 
 use std::{ops::Deref, sync::Mutex};
 
@@ -31,11 +34,15 @@ pub use auth::{
     link_hash, new_link_code,
 };
 pub use compute::Compute;
+pub use deliver::{Consumer, Delivery};
 pub use experiment::{Experiment, ExperimentError};
+pub use hot::forget_state;
+pub use privacy::export;
 pub use problem::{FieldError, Problem};
 pub use routes::{Part, openapi, router};
 pub use student::rebuilt_states;
 pub use upkeep::{Components, StarterError, import_starter, invite};
+pub use webhook::Webhook;
 
 /// Everything that the routes need: the components, and what is kept in RAM.
 pub struct App {

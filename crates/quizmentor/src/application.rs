@@ -5,10 +5,11 @@ use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use axum::Router;
 use quizmentor_api::{
-    App, Components, Compute, LINK_LIFE, LocalIdentity, Part, import_starter, invite,
+    App, Components, Compute, Consumer, LINK_LIFE, LocalIdentity, Part, Webhook, forget_state,
+    import_starter, invite,
 };
 use quizmentor_bloom::Engine;
-use quizmentor_core::{Clock, Role, SystemClock};
+use quizmentor_core::{Clock, LearnerId, Role, SystemClock};
 use quizmentor_store::{
     cache::{self, Cache},
     records::{Postgres, PostgresOptions, Records, Sqlite},
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// Name of the database in the data directory.
-const DATABASE: &str = "quizmentor.db";
+pub(crate) const DATABASE: &str = "quizmentor.db";
 /// Name of the Bloom model in the models directory.
 pub(crate) const BLOOM_MODEL: &str = "bloom";
 /// Entries that the cache holds at most.
@@ -92,7 +93,7 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
     .await?;
     let roles = &start.config.server.roles;
     Ok(Installation {
-        background: background(&app, &start.config),
+        background: background(&app, &start.config)?,
         parts: parts(roles),
         welcome: welcome(records.as_ref(), clock.as_ref(), imported, &start.base_url).await?,
         app,
@@ -115,19 +116,46 @@ pub(crate) async fn open_records(
     config: &Config,
     data_dir: &Path,
 ) -> anyhow::Result<Arc<dyn Records>> {
+    Ok(match postgres(config)? {
+        Some(options) => Arc::new(Postgres::open(&options).await?),
+        None => Arc::new(Sqlite::open(data_dir.join(DATABASE)).await?),
+    })
+}
+
+/// How to reach the database that is set; `None` for SQLite.
+pub(crate) fn postgres(config: &Config) -> anyhow::Result<Option<PostgresOptions>> {
     let config::Records { url, password_file } = &config.records;
-    let Some(url) = url else {
-        return Ok(Arc::new(Sqlite::open(data_dir.join(DATABASE)).await?));
-    };
-    let mut options = PostgresOptions::new(url.as_str())?;
-    if let Some(password) = config::shared_secret(password_file.as_deref(), "records-password")? {
-        options = options.password(password.text()?);
-    }
-    Ok(Arc::new(Postgres::open(&options).await?))
+    let Some(url) = url else { return Ok(None) };
+    let options = PostgresOptions::new(url.as_str())?;
+    let password = config::shared_secret(password_file.as_deref(), "records-password")?;
+    Ok(Some(match password {
+        Some(password) => options.password(password.text()?),
+        None => options,
+    }))
+}
+
+/// Drops what the cache keeps of a learner whom the records have erased.
+pub(crate) async fn forget(config: &Config, learner: LearnerId) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    forget_state(open_cache(config, &clock).await?.as_ref(), learner).await?;
+    Ok(())
+}
+
+/// Those who are told of events.
+fn consumers(config: &Config) -> anyhow::Result<Vec<Arc<dyn Consumer>>> {
+    let config::Events { webhook, key_file } = &config.events;
+    let Some(webhook) = webhook else { return Ok(Vec::new()) };
+    let key = config::shared_secret(key_file.as_deref(), "webhook-key")?
+        .context("a webhook needs a signing key: set key_file in [events]")?;
+    let url = webhook.as_str().parse().context("[events] webhook")?;
+    Ok(vec![Arc::new(Webhook::new(url, key.expose()))])
 }
 
 /// The cache: on the server that is set, else in memory. A server that is away may come later.
-async fn open_cache(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Cache>> {
+pub(crate) async fn open_cache(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn Cache>> {
     let config::Cache { url, password_file } = &config.cache;
     let Some(url) = url else {
         return Ok(Arc::new(cache::Memory::new(Arc::clone(clock), CACHE_ENTRIES)));
@@ -143,7 +171,7 @@ async fn open_cache(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<A
 
 /// The vectors: on the server that is set, else in memory. Each model has a collection of its own,
 /// so that processes with different ones can run side by side.
-fn open_vectors(config: &Config, engine: &Engine) -> anyhow::Result<Arc<dyn Vectors>> {
+pub(crate) fn open_vectors(config: &Config, engine: &Engine) -> anyhow::Result<Arc<dyn Vectors>> {
     let config::Vectors { url, api_key_file } = &config.vectors;
     let dimensions = NonZeroUsize::new(engine.dimensions()).context("a model without embedding")?;
     let Some(url) = url else {
@@ -197,7 +225,7 @@ fn parts(roles: &[ServerRole]) -> Vec<Part> {
         .collect()
 }
 
-fn background(app: &Arc<App>, config: &Config) -> Vec<JoinHandle<()>> {
+fn background(app: &Arc<App>, config: &Config) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let roles = &config.server.roles;
     let mut tasks = vec![
         tokio::spawn(Arc::clone(app).follow_bank()),
@@ -205,13 +233,14 @@ fn background(app: &Arc<App>, config: &Config) -> Vec<JoinHandle<()>> {
     ];
     if roles.contains(&ServerRole::Jobs) {
         tasks.push(tokio::spawn(Arc::clone(app).learn_model()));
+        tasks.push(tokio::spawn(Arc::clone(app).deliver_events(consumers(config)?)));
     }
     // Vectors in memory are this process's own, so whoever searches them fills them.
     let fills = config.vectors.url.is_none() && roles.contains(&ServerRole::Bank);
     if fills || roles.contains(&ServerRole::Jobs) {
         tasks.push(tokio::spawn(Arc::clone(app).analyze_questions()));
     }
-    tasks
+    Ok(tasks)
 }
 
 impl Application for Installation {

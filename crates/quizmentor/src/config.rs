@@ -19,7 +19,7 @@ mod stores;
 
 pub(crate) use secret::{Secret, shared_secret, token_key};
 pub(crate) use source::{Mistakes, load};
-pub(crate) use stores::{Cache, Records, Vectors};
+pub(crate) use stores::{Cache, Events, Records, Vectors};
 
 /// The default settings with their explanations, as a file to start from.
 pub(crate) const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -36,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) records: Records,
     pub(crate) cache: Cache,
     pub(crate) vectors: Vectors,
+    pub(crate) events: Events,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -5,6 +5,7 @@
 //! below 2⁶³.
 
 mod copy;
+mod diagnosis;
 mod encoding;
 mod group;
 mod job;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 pub use self::{
     copy::Entry,
+    diagnosis::Diagnosis,
     job::{Job, NewJob},
     postgres::{Postgres, PostgresOptions},
     sqlite::Sqlite,

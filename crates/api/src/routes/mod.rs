@@ -5,9 +5,11 @@ mod bloom;
 mod calibration;
 mod experiments;
 mod goals;
+mod jobs;
 mod learners;
 mod live;
 mod pages;
+mod privacy;
 mod questions;
 mod sessions;
 mod skills;
@@ -56,7 +58,9 @@ impl Part {
                 .merge(learners::routes())
                 .merge(goals::routes())
                 .merge(experiments::routes())
-                .merge(live::routes()),
+                .merge(live::routes())
+                .merge(privacy::routes())
+                .merge(jobs::routes()),
             Self::Bank => subjects::routes()
                 .merge(skills::routes())
                 .merge(questions::routes())

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use quizmentor_store::cache::{Cache, Memory};
 use quizmentor_testkit::{Client, Installation, questions::statements};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -197,6 +197,6 @@ async fn what_one_process_does_another_sees_at_once_or_by_the_version() {
         }
         let answers = ada.get("/v1/me/answers").await.expect(200);
         assert_eq!(answers["answers"].as_array().unwrap().len(), 6);
-        work.map(|task| task.abort());
+        work.iter().for_each(JoinHandle::abort);
     }
 }

@@ -40,6 +40,7 @@ fn guarded() -> impl Iterator<Item = (Method, String)> {
 fn role_of(method: &Method, path: &str) -> Role {
     match path {
         "/v1/auth/invitations" | "/v1/answers" => Role::Admin,
+        path if path.starts_with("/v1/learners") || path.starts_with("/v1/jobs") => Role::Admin,
         "/v1/skills/prerequisites" if *method == Method::PUT => Role::Author,
         path if ["/v1/questions", "/v1/calibration", "/v1/experiments"]
             .iter()

@@ -2,9 +2,11 @@
 //! progress goes to standard error where that is a terminal.
 
 pub(crate) mod classify;
+pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod invite;
 pub(crate) mod simulate;
+pub(crate) mod stores;
 
 use std::{
     borrow::Cow,

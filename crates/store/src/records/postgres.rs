@@ -22,17 +22,19 @@ use async_trait::async_trait;
 use quizmentor_core::{
     AnswerId, LearnerId, Question, QuestionId, Role, Session, SessionId, Timestamp,
 };
-use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, migrate::Migrator, postgres::PgConnectOptions,
+};
 use tokio::{sync::mpsc, time::timeout};
 use uuid::Uuid;
 
 use self::pool::{Pool, is_lost};
 use super::{
-    Analysis, AnswerCommit, CommitOutcome, Entry, Job, LinkHash, NewJob, OutboxEvent, Page,
-    Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer,
+    Analysis, AnswerCommit, CommitOutcome, Diagnosis, Entry, Job, LinkHash, NewJob, OutboxEvent,
+    Page, Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer,
     VersionedState,
     copy::Sink,
-    encoding::{error_at, migration_error},
+    encoding::{error_at, migration_error, time},
     group::Group,
     rows::{CommitRow, QuestionRow, SessionRow},
 };
@@ -122,6 +124,15 @@ impl PostgresOptions {
         self
     }
 
+    /// A connection whose server has the settings `session`.
+    async fn connect(&self, session: &[(&str, &str)]) -> Result<PgConnection> {
+        let connecting = self.options.clone().options(session.iter().copied());
+        timeout(READ, connecting.connect())
+            .await
+            .map_err(|e| Error::unavailable(format!("database {}", self.place()), e))?
+            .map_err(|e| error_at(&self.place(), e))
+    }
+
     /// Host and database, for messages.
     fn place(&self) -> String {
         let host = self.options.get_socket().map_or_else(
@@ -153,14 +164,7 @@ impl Postgres {
     /// As for [`open`](Self::open).
     pub async fn migrate(options: &PostgresOptions) -> Result<()> {
         let at_place = |error| error_at(&options.place(), error);
-        let session = [("lock_timeout", MIGRATION_LOCK)];
-        let connecting = options.options.clone().options(session);
-        let mut connection = timeout(READ, connecting.connect())
-            .await
-            .map_err(|elapsed| {
-                Error::unavailable(format!("database {}", options.place()), elapsed)
-            })?
-            .map_err(at_place)?;
+        let mut connection = options.connect(&[("lock_timeout", MIGRATION_LOCK)]).await?;
         let migrated = migrations().run(&mut connection).await.map_err(migration_error);
         migrated.map_err(at_place)?;
         answers::prepare(&mut connection).await?;
@@ -168,6 +172,32 @@ impl Postgres {
         let _ = connection.close().await;
         Ok(())
     }
+}
+
+impl Postgres {
+    /// Tells the state of the database without changing it.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server cannot be reached or refuses.
+    pub async fn diagnose(options: &PostgresOptions) -> Result<Diagnosis> {
+        let mut connection = options.connect(&[("statement_timeout", "5s")]).await?;
+        let (version, now, migrated): (String, i64, bool) = sqlx::query_as(
+            "SELECT current_setting('server_version'),
+                 (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+                 to_regclass('_sqlx_migrations') IS NOT NULL",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        let made = if migrated { made(&mut connection).await? } else { vec![] };
+        let diagnosis = Diagnosis::new(format!("PostgreSQL {version}"), &migrations(), &made);
+        Ok(Diagnosis { now: Some(time("the database's clock", now)?), ..diagnosis })
+    }
+}
+
+async fn made(connection: &mut PgConnection) -> Result<Vec<i64>> {
+    Ok(sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+        .fetch_all(connection)
+        .await?)
 }
 
 fn migrations() -> Migrator {

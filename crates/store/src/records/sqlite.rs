@@ -22,7 +22,7 @@ use quizmentor_core::{
     AnswerId, LearnerId, Question, QuestionId, Role, Session, SessionId, Timestamp,
 };
 use sqlx::{
-    SqlitePool, Transaction,
+    ConnectOptions, SqlitePool, Transaction,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -30,8 +30,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Analysis, AnswerCommit, CommitOutcome, Entry, Job, LinkHash, NewJob, OutboxEvent, Page,
-    Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer,
+    Analysis, AnswerCommit, CommitOutcome, Diagnosis, Entry, Job, LinkHash, NewJob, OutboxEvent,
+    Page, Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer,
     VersionedState,
     copy::Sink,
     encoding::{error_at, migration_error},
@@ -86,6 +86,34 @@ impl Sqlite {
         let write = pool(1).connect_with(SqliteConnectOptions::new()).await?;
         MIGRATIONS.run(&write).await.map_err(migration_error)?;
         Ok(Self::new(write.clone(), write))
+    }
+
+    /// Tells the state of the file at `path` without changing it.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file is no SQLite database, `Unavailable` when it cannot be opened.
+    pub async fn diagnose(path: impl AsRef<Path>) -> Result<Diagnosis> {
+        let path = path.as_ref();
+        let at_path = |error: sqlx::Error| error_at(&path.display().to_string(), error);
+        let file = std::path::absolute(path).map_err(|e| at_path(e.into()))?;
+        let options = SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE);
+        let mut connection = options.read_only(true).connect().await.map_err(at_path)?;
+        let made = sqlx::query_scalar(
+            "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .map_err(at_path)?;
+        let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(at_path)?;
+        let check: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(at_path)?;
+        let diagnosis = Diagnosis::new(format!("SQLite {version}"), &MIGRATIONS, &made);
+        Ok(Diagnosis { damage: (check != "ok").then_some(check), ..diagnosis })
     }
 
     fn new(write: SqlitePool, read: SqlitePool) -> Self {
