@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Barrier};
 
+use futures_util::FutureExt;
 use quizmentor_bloom::Engine;
 use quizmentor_testkit::{Installation, questions::every_kind};
 use serde_json::json;
@@ -95,26 +96,20 @@ async fn a_full_queue_refuses_and_forgets_those_who_left() {
     for _ in 0..WORKERS {
         starts.recv().await.unwrap();
     }
-    let waiting: Vec<_> = (0..64)
-        .map(|n| {
-            let compute = compute.clone();
-            tokio::spawn(async move { compute.classify(vec![format!("Define {n}.")]).await })
-        })
-        .collect();
-    tokio::task::yield_now().await;
-    let refused = compute.classify(vec!["Why?".into()]).await.unwrap_err();
+    let ask = |n: usize| Box::pin(compute.classify(vec![format!("Define {n}.")]));
+    let mut waiting: Vec<_> = (0..64).map(ask).collect();
+    for request in &mut waiting {
+        assert!(request.now_or_never().is_none());
+    }
+    let refused = ask(64).await.unwrap_err();
     assert_eq!((refused.status, refused.retry_after), (429, Some(1)));
-    waiting[0].abort();
-    tokio::task::yield_now().await;
-    let late = tokio::spawn({
-        let compute = compute.clone();
-        async move { compute.classify(vec!["Why?".into()]).await }
-    });
-    tokio::task::yield_now().await;
+    drop(waiting.remove(0));
+    let mut late = ask(65);
+    assert!((&mut late).now_or_never().is_none());
     gate.wait();
-    assert_eq!(late.await.unwrap().unwrap().len(), 1);
-    for (n, waiting) in waiting.into_iter().enumerate() {
-        assert_eq!(waiting.await.is_ok(), n > 0);
+    assert_eq!(late.await.unwrap().len(), 1);
+    for request in waiting {
+        assert_eq!(request.await.unwrap().len(), 1);
     }
 }
 

@@ -38,9 +38,9 @@ pub(super) fn product<T: Tile>(tile: T, codes: &Codes<T::Code>, matrix: &Matrix,
             let rows = group(tokens - token, T::ROWS);
             let task = Task { tile, codes, matrix, token, panel };
             if pair {
-                task.run::<2>(rows, out)
+                task.run::<2>(rows, out);
             } else {
-                task.run::<1>(rows, out)
+                task.run::<1>(rows, out);
             }
             token += rows;
         }

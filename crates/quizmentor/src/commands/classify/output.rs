@@ -13,7 +13,7 @@ use super::{Kind, input::Row};
 pub(super) enum Output<'a, W: Write> {
     Columns { model: &'a str, out: W },
     Jsonl { model: &'a str, out: W },
-    Csv { model: &'a str, out: csv::Writer<W> },
+    Csv { model: &'a str, out: Box<csv::Writer<W>> },
 }
 
 /// What is said of a row.
@@ -43,7 +43,7 @@ impl<'a, W: Write> Output<'a, W> {
             Kind::Lines => Self::Columns { model, out },
             Kind::Jsonl => Self::Jsonl { model, out },
             Kind::Csv => {
-                let mut out = csv::Writer::from_writer(out);
+                let mut out = Box::new(csv::Writer::from_writer(out));
                 let levels = Level::ALL.map(Level::name);
                 let header = ["line", "text", "model", "level", "unsure", "verdict"];
                 out.write_record(header.iter().chain(&levels).chain(&["error"]))?;
@@ -73,7 +73,7 @@ impl<'a, W: Write> Output<'a, W> {
             Self::Csv { model, out } => {
                 out.write_field(row.line.to_string())?;
                 out.write_field(text.unwrap_or_default())?;
-                out.write_field(&*model)?;
+                out.write_field(*model)?;
                 for field in fields(found)? {
                     out.write_field(field)?;
                 }
