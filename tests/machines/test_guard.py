@@ -24,7 +24,7 @@ class Guard(FleetTest):
             self.appliance.guard("disarm")
 
     def test_a_confirmed_system_stays(self) -> None:
-        system = self.appliance.changed(window=60, patience=60)
+        system = self.appliance.changed(window=180, patience=180)
         self.assertEqual(self.appliance.switch(system)[0], 0)
         self.assertEqual(self.appliance.guard("status")[0], 1, "it is on trial")
         code, output = self.appliance.guard("confirm")
