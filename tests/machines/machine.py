@@ -225,7 +225,7 @@ class Machine:
         return self.run(f"systemctl show --property={name} --value {unit}").strip()
 
     def journal(self, unit: str) -> str:
-        return self.run(f"journalctl --no-pager --output=short-monotonic --unit={unit}")
+        return self.run(f"journalctl --no-pager --boot --output=short-monotonic --unit={unit}")
 
     def lose_power(self) -> None:
         """Ends everything in the machine at once; what it had not written to the disk stays in the
