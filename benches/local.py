@@ -38,7 +38,7 @@ TEXTS = [
 class Server:
     """A serving process, with this script in its service manager's place."""
 
-    def __init__(self, binary, models, data_dir):
+    def __init__(self, binary, models, data_dir, settings=None):
         with tempfile.TemporaryDirectory() as place:
             manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             manager.bind(f"{place}/notify")
@@ -49,6 +49,7 @@ class Server:
                 if not name.startswith("QUIZMENTOR") and name != "STATE_DIRECTORY"
             }
             environment |= {"NOTIFY_SOCKET": f"{place}/notify", "RUST_LOG": "error"}
+            environment |= settings or {}
             command = [binary, "serve", "--listen", "127.0.0.1:0"]
             command += ["--data-dir", data_dir, "--models", models]
             begin = time.perf_counter()

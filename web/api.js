@@ -126,6 +126,7 @@ async function call(method, path, content = {}) {
 
 export const get = (path) => call("GET", path);
 export const post = (path, json) => call("POST", path, { json });
+export const put = (path, json) => call("PUT", path, { json });
 export const postText = (path, text) => call("POST", path, { text });
 export const getPublic = (path) => send("GET", path, {});
 

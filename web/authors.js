@@ -1,6 +1,6 @@
 // The authors' area: sign in, search by meaning, list, import, export.
 
-import { account, get, getPublic, postText, query, redeem } from "/api.js";
+import { account, get, getPublic, postText, put, query, redeem } from "/api.js";
 import { LEVELS, capital, count, excerpt, fill, h, onSubmit, percent, rich } from "/markup.js";
 
 export const title = "Authors";
@@ -9,7 +9,7 @@ export function render(root) {
   const who = account();
   root.append(h("h1", { tabindex: -1 }, "Authors"));
   if (!who || who.role === "learner") root.append(signInCard(root));
-  else root.append(searchCard(), listCard(), importCard(), exportCard());
+  else root.append(searchCard(), listCard(), flaggedCard(), prerequisitesCard(), policiesCard(), importCard(), exportCard());
 }
 
 function card(id, heading, ...content) {
@@ -52,7 +52,128 @@ function questionItem(question, aside) {
       .filter(Boolean)
       .flatMap((text) => [h("span", { class: "tag" }, text), " "]), aside, " ", h("code", { class: "soft" }, id)),
     h("details", {}, h("summary", {}, "Options, key, explanation"), answersOf(question)),
+    calibrationDetails(question),
   );
+}
+
+/** How a question does; fetched when it is opened. */
+function calibrationDetails(question) {
+  if (!["published", "pilot"].includes(question.status)) return null;
+  const place = h("div");
+  const details = h("details", {}, h("summary", {}, "How it does"), place);
+  details.addEventListener("toggle", () => {
+    if (!details.open || place.childElementCount) return;
+    fill(place, async () => calibrationView(await get(`/v1/questions/${encodeURIComponent(question.id)}/calibration`), question.body));
+  });
+  return details;
+}
+
+const FLAGS = {
+  key_suspect: "The key looks wrong: stronger learners choose another option.",
+  drift: "Recent answers differ clearly from what is predicted: it has become easier or harder.",
+  weak_discrimination: "It hardly tells strong learners from weak ones.",
+};
+const decimal = (value, digits = 2) => `${value < 0 ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
+
+function calibrationView(found, body) {
+  const facts = [
+    ["Answers", `${found.answers} to this wording, ${found.answers_learned} in all`],
+    ["Difficulty, 0 being the middle", `${decimal(found.difficulty)} ± ${decimal(found.difficulty_error)} logits`],
+    ["Discrimination, 1 being usual", decimal(found.discrimination)],
+    found.exposure === null ? null : ["Shown in", `${percent(found.exposure)} of the tests`],
+    ["Drift, remarkable beyond ±3", `${decimal(found.drift, 1)} standard deviations`],
+  ].filter(Boolean);
+  return [
+    found.flags.map((flag) => h("p", { class: "note" }, FLAGS[flag] ?? flag)),
+    h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    found.options.length && found.answers ? optionTable(found, body) : null,
+  ].flat();
+}
+
+function optionTable({ options, key_suspect: suspect }, body) {
+  const texts = body.options?.map(({ text, credit }) => [text, credit > 0]) ?? [["True", body.key], ["False", !body.key]];
+  const rows = options.map(({ share, point_biserial: r, works }, at) => {
+    const [text, isKey] = texts[at] ?? [`Option ${at + 1}`, false];
+    const verdict = at === suspect ? "better than the key" : isKey ? "key" : works ? "works" : "attracts too few, or the wrong ones";
+    return h("tr", {}, h("th", { scope: "row" }, excerpt(text)), h("td", {}, percent(share)), h("td", {}, r === null ? "–" : decimal(r)), h("td", {}, verdict));
+  });
+  const head = ["Option", "Chosen", "Correlation", ""].map((text) => (text ? h("th", { scope: "col" }, text) : h("td")));
+  return h("table", {}, h("caption", {}, "Options, and how choosing them goes with ability (−1 to 1)"), h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
+}
+
+function flaggedCard() {
+  const place = h("div", { class: "results" });
+  const form = h("form", {}, h("p", {}, "Keys that look wrong, questions that drift or tell nothing. It takes 30 answers to say so."), h("div", { class: "actions" }, h("button", { type: "submit" }, "Check the bank")));
+  onSubmit(form, place, () => flaggedPage());
+  return card("flagged", "Questions to look at", form, place);
+}
+
+async function flaggedPage(after) {
+  const { questions, next } = await get(query("/v1/calibration", { after }));
+  if (!questions.length) return h("p", {}, "No question is conspicuous.");
+  const items = questions.map(({ stem, calibration }) =>
+    h("li", {}, h("p", {}, excerpt(stem)), calibration.flags.map((flag) => h("p", { class: "note" }, FLAGS[flag] ?? flag)), h("p", { class: "meta" }, h("code", { class: "soft" }, calibration.question))));
+  const list = h("ul", { class: "plain-list" }, items);
+  if (!next) return list;
+  const rest = h("div");
+  rest.append(h("button", { type: "button", onclick: () => fill(rest, () => flaggedPage(next)) }, "Show more"));
+  return [list, rest];
+}
+
+/** One line a skill: `skill: prerequisite, prerequisite`. */
+function prerequisitesCard() {
+  const place = h("div", { class: "results" });
+  const area = h("textarea", { id: "prerequisites-text", class: "code", rows: 5, spellcheck: "false" });
+  let version = 0;
+  const show = (stored) => {
+    version = stored.version;
+    area.value = Object.entries(stored.prerequisites).map(([skill, before]) => `${skill}: ${before.join(", ")}`).join("\n");
+  };
+  get("/v1/skills/prerequisites").then(show, () => {});
+  const form = h(
+    "form",
+    {},
+    h("label", { for: "prerequisites-text" }, "One skill a line: biology/photosynthesis: biology/cell-structure, biology/energy"),
+    area,
+    h("div", { class: "actions" }, h("button", { type: "submit" }, "Save prerequisites")),
+  );
+  onSubmit(form, place, async () => {
+    const lines = area.value.split("\n").filter((line) => line.trim());
+    const prerequisites = Object.fromEntries(lines.map((line) => {
+      const [skill, before = ""] = line.split(":");
+      return [skill.trim(), before.split(",").map((id) => id.trim()).filter(Boolean)];
+    }));
+    show(await put("/v1/skills/prerequisites", { version, prerequisites }));
+    return h("p", { class: "verdict-line right" }, `Saved: ${count(Object.keys(prerequisites).length, "skill")} with prerequisites. Practice asks for these first.`);
+  });
+  return card("prerequisites", "Prerequisites of skills", form, place);
+}
+
+function policiesCard() {
+  const place = h("div", { class: "results" });
+  const form = h("form", {}, h("p", {}, "How questions are chosen, and what learners made of them."), h("div", { class: "actions" }, h("button", { type: "submit" }, "Compare policies")));
+  onSubmit(form, place, async () => {
+    const { policies, experiment } = await get("/v1/experiments");
+    const report = experiment ? await get(`/v1/experiments/${encodeURIComponent(experiment)}`) : null;
+    if (!policies.length) return h("p", {}, "No answer was counted yet.");
+    const range = ({ mean, low, high }) => `${percent(mean)} (${percent(low)} to ${percent(high)})`;
+    const rows = policies.map(({ policy, n, reward, predicted }) =>
+      h("tr", {}, h("th", { scope: "row" }, policy), h("td", {}, n), h("td", {}, range(reward)), h("td", {}, percent(predicted.mean))));
+    const head = ["Policy", "Answers", "Credit (95\u00a0% interval)", "Predicted"].map((text) => h("th", { scope: "col" }, text));
+    return [
+      h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)),
+      report ? experimentWords(report) : h("p", { class: "hint" }, "No experiment is under way; it is begun in the settings."),
+    ];
+  });
+  return card("policies", "Policies", form, place);
+}
+
+function experimentWords({ name, share, control, treatment, difference }) {
+  const points = (value) => decimal(100 * value, 1);
+  const found = difference
+    ? `Credit differs by ${points(difference.mean)} percentage points (95\u00a0% interval ${points(difference.low)} to ${points(difference.high)}).`
+    : "Both need answers first.";
+  return h("p", {}, h("strong", {}, `Experiment ${name}: `), `${treatment.policy} for ${percent(share)} of the learners, against ${control.policy}. ${found}`);
 }
 
 function answersOf({ body, format, explanation }) {
@@ -119,7 +240,7 @@ function listCard() {
       { class: "pair" },
       subjectSelect("list-subject"),
       select("list-level", "Level", [["", "All levels"], ...LEVELS.map((level) => [level, capital(level)])]),
-      select("list-status", "Status", [["", "Any status"], ["published", "Published"], ["draft", "Draft"], ["archived", "Archived"]]),
+      select("list-status", "Status", [["", "Any status"], ["published", "Published"], ["pilot", "On trial"], ["draft", "Draft"], ["archived", "Archived"]]),
       h("div", {}, h("label", { for: "list-text" }, "Contains"), h("input", { id: "list-text", name: "text", type: "text" })),
     ),
     h("div", { class: "actions" }, h("button", { type: "submit" }, "List questions")),

@@ -3,6 +3,7 @@
 import { get, getPublic, kept, post, uuid } from "/api.js";
 import { LEVEL_MEANING, bar, capital, count, excerpt, fill, h, loading, moment, percent, problemBox, rich } from "/markup.js";
 import { questionForm } from "/question.js";
+import { answerList, factList, measured, signed, skillChanges, verdict } from "/summary.js";
 
 export const title = "Practise";
 
@@ -65,6 +66,7 @@ function startForm(root, subjects) {
       subject: data.get("subject") || undefined,
       skills: data.getAll("skill"),
       target: data.get("mode") === "practice" && data.get("target") ? Number(data.get("target")) : undefined,
+      test: data.get("mode") === "test" ? testPlan(data) : undefined,
     };
     kept.set("choice", choice);
     begin(root, choice, problem);
@@ -116,7 +118,12 @@ function skillChoice(subject) {
 function modeChoice(last) {
   const mode = last.mode in MODES ? last.mode : "practice";
   const challenge = challengeChoice(last.target ?? "");
-  challenge.hidden = mode !== "practice";
+  const test = testChoice(last.test ?? {});
+  const changed = (mode) => {
+    challenge.hidden = mode !== "practice";
+    test.hidden = mode !== "test";
+  };
+  changed(mode);
   const rows = Object.entries(MODES).map(([id, [name, what]]) =>
     h(
       "label",
@@ -126,13 +133,34 @@ function modeChoice(last) {
         name: "mode",
         value: id,
         checked: id === mode,
-        onchange: () => (challenge.hidden = id !== "practice"),
+        onchange: () => changed(id),
       }),
       h("span", { class: "tile-name" }, name),
       h("span", { class: "soft" }, what),
     ),
   );
-  return h("fieldset", {}, h("legend", {}, "Mode"), h("div", { class: "tiles" }, rows), challenge);
+  return h("fieldset", {}, h("legend", {}, "Mode"), h("div", { class: "tiles" }, rows), challenge, test);
+}
+
+const TEST_OPTIONS = {
+  length: ["Questions at most", { 10: "10", 20: "20", "": "30" }],
+  standard_error: ["End when the ability is known to", { "": "the last question", 0.45: "±0.45 logits", 0.35: "±0.35 logits" }],
+  cut: ["Passing mark", { "": "none", 0.6: "60\u00a0%", 0.7: "70\u00a0%", 0.8: "80\u00a0%" }],
+};
+
+function testChoice(last) {
+  const selects = Object.entries(TEST_OPTIONS).map(([name, [label, options]]) => {
+    const values = Object.entries(options).map(([value, text]) =>
+      h("option", { value, selected: value === String(last[name] ?? "") }, text));
+    return h("div", {}, h("label", { for: `test-${name}` }, label), h("select", { id: `test-${name}`, name }, values));
+  });
+  return h("fieldset", { class: "inner" }, h("legend", {}, "Test"), h("div", { class: "pair" }, selects));
+}
+
+/** What was chosen of the test's options; the rest is the server's. */
+function testPlan(data) {
+  const chosen = Object.keys(TEST_OPTIONS).filter((name) => data.get(name));
+  return Object.fromEntries(chosen.map((name) => [name, Number(data.get(name))]));
 }
 
 function challengeChoice(target) {
@@ -202,8 +230,8 @@ function resumePending(root, run, pending) {
 // ---- Question and answer
 
 function ask(root, run, session) {
-  const { id, mode, answered, correct, next } = session;
-  const shown = { session: id, mode, answered, correct, ...next };
+  const { id, mode, answered, correct, flow, next } = session;
+  const shown = { session: id, mode, answered, correct, flow, ...next };
   turnTo(root, questionScreen(root, run, shown).article);
 }
 
@@ -229,9 +257,10 @@ function questionScreen(root, run, shown) {
       "div",
       { class: "question-top" },
       h("h1", { id: "number", tabindex: -1, "aria-describedby": "stem" }, `Question ${shown.answered + 1}`),
-      h("p", { class: "meta" }, h("span", { class: "tag" }, question.skill_name), " ", level),
+      h("p", { class: "meta" }, h("span", { class: "tag" }, question.skill_name), " ", level, shown.scored === false ? h("span", { class: "tag" }, "On trial – not scored") : null),
       h("p", { class: "score" }, shown.answered ? `${shown.correct} of ${shown.answered} right` : MODES[shown.mode][0]),
     ),
+    flowNote(shown.flow),
     rich(question.stem, question.format, "div", { id: "stem", class: "stem" }),
     form.form,
     after,
@@ -245,10 +274,18 @@ function questionScreen(root, run, shown) {
   return screen;
 }
 
+/** Says it when the challenge was moved. */
+function flowNote(flow) {
+  if (!flow?.sentence) return "";
+  const [low, high] = flow.target;
+  return h("p", { class: "hint flow" }, `${flow.sentence} The aim is now a chance of ${Math.round(100 * low)} to ${percent(high)}.`);
+}
+
 const REASONS = {
   right_difficulty: "Its difficulty suits you",
   due_review: "Its review is due",
   most_informative: "It tells most about what you can do",
+  pilot: "It is new and on trial",
 };
 const TERMS = {
   fit: "How well the chance fits the aim",
@@ -281,14 +318,6 @@ function whyBox(why) {
     h("p", { class: "hint" }, "Points by which it competed with the other questions:"),
     factList(points),
   );
-}
-
-const factList = (facts) =>
-  h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-
-function signed(value) {
-  const rounded = Math.abs(value) < 0.005 ? 0 : value;
-  return (rounded > 0 ? "+" : rounded < 0 ? "−" : "") + Math.abs(rounded).toFixed(2);
 }
 
 /** Sends an answer until it is acknowledged; it is kept in the browser until then. */
@@ -354,11 +383,6 @@ function acknowledged(screen, run, pending, { answer, progress, session }) {
   if (screen.article.isConnected) panel.querySelector("h2").focus();
 }
 
-function verdict({ correct, credit }) {
-  if (correct) return ["right", "✓", "Right"];
-  return credit > 0 ? ["partly", "◐", `Partly right: ${percent(credit)} of the credit`] : ["wrong", "✗", "Not right"];
-}
-
 function feedbackPanel(question, answer, progress, hasNext, goOn) {
   const [name, sign, words] = verdict(answer);
   const { format } = question;
@@ -370,7 +394,9 @@ function feedbackPanel(question, answer, progress, hasNext, goOn) {
     { class: `feedback ${name}`, "aria-labelledby": "verdict" },
     h("h2", { id: "verdict", tabindex: -1 }, h("span", { "aria-hidden": "true" }, `${sign} `), words),
     /^right[.!]?$/i.test(answer.feedback) ? null : rich(answer.feedback, format),
-    answer.correct ? null : h("div", { class: "key" }, h("strong", {}, "Answer: "), key),
+    answer.correct || !answer.key.length ? null : h("div", { class: "key" }, h("strong", {}, "Answer: "), key),
+    answer.scored === false ? h("p", { class: "hint" }, "This question is on trial: your answer is not scored.") : null,
+    answer.changed ? h("p", { class: "hint" }, "The question was rewritten since you answered it, so its key is not shown.") : null,
     answer.explanation ? rich(answer.explanation, format, "div", { class: "explanation" }) : null,
     progress ? masteryChange(progress) : null,
     h(
@@ -417,6 +443,7 @@ function summary(root, run, session) {
     answered
       ? h("p", { class: "lead" }, h("strong", {}, `${correct} of ${answered}`), ` right (${percent(correct / answered)}).`)
       : h("p", {}, "No question was answered."),
+    session.measurement ? measured(session.measurement, session.test) : null,
     skillChanges(run.log),
     answerList(run.log),
     h(
@@ -427,47 +454,4 @@ function summary(root, run, session) {
     ),
   );
   turnTo(root, content);
-}
-
-function skillChanges(log) {
-  const skills = new Map();
-  for (const { skill, skill_name: name, before, after } of log) {
-    if (before === undefined) continue;
-    const first = skills.get(skill)?.before ?? before;
-    skills.set(skill, { name, before: first, after });
-  }
-  if (!skills.size) return null;
-  const rows = Array.from(skills.values(), ({ name, before, after }) =>
-    h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, name),
-      h("td", {}, percent(before)),
-      h("td", {}, percent(after)),
-      h("td", { class: "wide-only" }, bar(after, Math.min(before, after), Math.max(before, after))),
-    ),
-  );
-  const head = ["Skill", "Before", "Now"].map((text) => h("th", { scope: "col" }, text));
-  return h(
-    "table",
-    {},
-    h("caption", {}, "Your chance on a typical question"),
-    h("thead", {}, h("tr", {}, head, h("td", { class: "wide-only" }))),
-    h("tbody", {}, rows),
-  );
-}
-
-function answerList(log) {
-  if (!log.length) return null;
-  const items = log.map((entry) => {
-    const [name, sign, words] = verdict(entry);
-    return h(
-      "li",
-      { class: name },
-      h("strong", {}, h("span", { "aria-hidden": "true" }, `${sign} `), words),
-      h("p", {}, entry.stem),
-      h("p", { class: "soft" }, `Answer: ${entry.key.join("; ")}`),
-    );
-  });
-  return h("details", {}, h("summary", {}, "Questions and answers"), h("ol", { class: "answers" }, items));
 }

@@ -79,6 +79,32 @@ test("the list filters by subject and goes on page by page", async () => {
   assert.deepEqual([...new Set(subjects)], ["Biology"]);
 });
 
+test("authors see how a question does", async () => {
+  await author.locator("#list ~ .results").getByText("How it does").first().click();
+  const facts = author.locator("#list ~ .results .facts").first();
+  await facts.waitFor();
+  assert.match(await facts.innerText(), /Difficulty, 0 being the middle\s+−?\d\.\d\d ± \d\.\d\d logits/);
+  assertNoTrouble(author);
+});
+
+test("prerequisites are saved, and a cycle is refused with its names", async () => {
+  const text = author.getByLabel("One skill a line");
+  const save = author.getByRole("button", { name: "Save prerequisites" });
+  const found = author.locator("#prerequisites ~ .results");
+  await text.fill("biology/genetics-and-heredity: biology/evolution\nbiology/evolution: biology/genetics-and-heredity");
+  await save.click();
+  await found.getByText("biology/evolution needs biology/genetics-and-heredity needs biology/evolution").waitFor();
+  await text.fill("biology/genetics-and-heredity: biology/evolution");
+  await save.click();
+  await found.getByText("Saved").waitFor();
+  await author.reload();
+  await author.waitForFunction(() => document.querySelector("#prerequisites-text")?.value === "biology/genetics-and-heredity: biology/evolution");
+  await author.getByLabel("One skill a line").fill("");
+  await author.getByRole("button", { name: "Save prerequisites" }).click();
+  await author.locator("#prerequisites ~ .results").getByText("Saved").waitFor();
+  assertNoTrouble(author, /status of 422/);
+});
+
 test("an export gives back what the bank holds", async () => {
   const [download] = await Promise.all([
     author.waitForEvent("download"),

@@ -76,6 +76,57 @@ test("ten questions by keyboard alone, with feedback and progress", async () => 
   await page.context().close();
 });
 
+test("a test ends at its length and tells what it measured, with units", async () => {
+  const page = await open(browser, server.url);
+  await page.locator("form.start .tile-name").getByText("Test", { exact: true }).click();
+  await page.getByLabel("Questions at most").selectOption("10");
+  await page.getByLabel("Passing mark").selectOption("0.6");
+  await page.getByRole("button", { name: "Start" }).click();
+  for (let n = 1; n <= 10; n++) {
+    await page.locator(".question form .actions").waitFor();
+    await answerByKeyboard(page);
+    await page.keyboard.press("Enter");
+    if (await page.locator(".summary").isVisible()) break;
+  }
+  const measured = await page.locator(".measured").innerText();
+  assert.match(measured, /Passed|Not passed|Undecided/);
+  assert.match(measured, /[+−]?\d\.\d\d ± \d\.\d\d logits/);
+  assert.match(measured, /all its questions were asked|passing mark you are/);
+  assertNoTrouble(page);
+  await page.context().close();
+});
+
+test("a session that goes badly gets easier and says so", async () => {
+  const page = await open(browser, server.url);
+  await startSession(page, "Everything");
+  for (let n = 0; n < 40 && !(await page.locator(".flow").isVisible()); n++) {
+    await answerByKeyboard(page);
+    await page.keyboard.press("Enter");
+    await page.locator(".question form .actions").waitFor();
+  }
+  assert.match(await page.locator(".flow").innerText(), /a little (easier|harder)\. The aim is now a chance of \d+ to \d+\s%/);
+  assertNoTrouble(page);
+  await page.context().close();
+});
+
+test("goals: what would change, the path to a skill, today's plan", async () => {
+  const page = await open(browser, server.url);
+  await startSession(page, "Biology");
+  await answerByKeyboard(page);
+  await page.getByRole("button", { name: "End session" }).click();
+  await page.getByRole("link", { name: "See your progress" }).click();
+  await page.locator(".skills").first().waitFor();
+  assert.match(await page.locator(".progress").innerText(), /A right answer would make it \d+\s%, a wrong one \d+\s%/);
+  await page.getByRole("button", { name: "Show the path" }).click();
+  await page.locator(".goal").first().getByText(/1\sskill, about \d+\sminutes? of practice/).waitFor();
+  await page.getByLabel("Minutes a day").fill("15");
+  await page.getByRole("button", { name: "Plan today" }).click();
+  await page.locator(".goal .verdict-line").waitFor();
+  assert.match(await page.locator(".goal ol").last().innerText(), /\d+\squestions?, about \d+\sminutes?/);
+  assertNoTrouble(page);
+  await page.context().close();
+});
+
 const choose = async (page, ...texts) => {
   for (const text of texts) await page.locator(".option-text").getByText(text, { exact: true }).click();
 };

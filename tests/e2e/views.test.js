@@ -38,8 +38,24 @@ async function walk(page, check) {
   await page.getByText("Questions and answers").click();
   await check("summary");
 
+  await page.getByRole("button", { name: "Practise again" }).click();
+  await page.locator("form.start .tile-name").getByText("Test", { exact: true }).click();
+  await page.getByLabel("Questions at most").selectOption("10");
+  await page.getByLabel("Passing mark").selectOption("0.7");
+  await check("start of a test");
+  await page.getByRole("button", { name: "Start" }).click();
+  await page.locator(".question form .actions").waitFor();
+  await answerByKeyboard(page);
+  await page.getByRole("button", { name: "End session" }).click();
+  await page.locator(".measured").waitFor();
+  await check("summary of a test");
+
   await goTo(page, "Progress");
   await page.locator(".skills summary").first().click();
+  await page.getByRole("button", { name: "Show the path" }).click();
+  await page.locator(".goal ol li").first().waitFor();
+  await page.getByRole("button", { name: "Plan today" }).click();
+  await page.locator(".goal .verdict-line").waitFor();
   await check("progress");
 
   await goTo(page, "Bloom");
@@ -93,6 +109,10 @@ test("the authors' area: axe in both modes, and on a phone", async () => {
   await page.locator("#search ~ .results summary").first().click();
   await page.getByRole("button", { name: "List questions" }).click();
   await page.locator("#list ~ .results summary").first().waitFor();
+  await page.locator("#list ~ .results").getByText("How it does").first().click();
+  await page.locator("#list ~ .results .facts").first().waitFor();
+  await page.getByRole("button", { name: "Check the bank" }).click();
+  await page.locator("#flagged ~ .results p").first().waitFor();
   await page.getByLabel("or GIFT text").fill("::a::b {");
   await page.getByRole("button", { name: "Import", exact: true }).click();
   await page.locator("table.problems").waitFor();

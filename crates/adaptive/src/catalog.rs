@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use quizmentor_core::{Body, Level, Question, QuestionId, SkillId, Status};
+use serde::{Deserialize, Serialize};
 
 use crate::{ItemKey, SkillKey, keys::KeyMap};
 
 /// What the engine needs to know of an item, by keys.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Item {
     /// The item's key.
     pub key: ItemKey,
@@ -21,13 +22,35 @@ pub struct Item {
     pub difficulty: Option<u8>,
     /// Milliseconds that an answer usually takes.
     pub expected_ms: u32,
+    /// Items whose texts are nearest in meaning, for the time before anyone answered.
+    pub neighbours: Vec<Neighbour>,
+    /// Whether it is on trial: shown, but not scored.
+    pub pilot: bool,
+}
+
+/// An item with a similar text.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// The item.
+    pub key: ItemKey,
+    /// Cosine similarity of the texts' embeddings, −1 to 1.
+    pub similarity: f32,
 }
 
 impl Item {
     /// An item of which nothing but its skills is known.
     #[must_use]
     pub fn bare(key: ItemKey, skills: Vec<SkillKey>) -> Self {
-        Self { key, skills, level: None, guess: 0.0, difficulty: None, expected_ms: 20_000 }
+        Self {
+            key,
+            skills,
+            level: None,
+            guess: 0.0,
+            difficulty: None,
+            expected_ms: 20_000,
+            neighbours: Vec::new(),
+            pilot: false,
+        }
     }
 }
 
@@ -46,14 +69,17 @@ pub struct Entry {
     pub difficulty: Option<u8>,
     /// Milliseconds that an answer usually takes.
     pub expected_ms: u32,
+    /// Questions whose texts are nearest in meaning, with the cosine similarity.
+    pub neighbours: Vec<(QuestionId, f32)>,
+    /// Whether it is on trial: shown, but not scored.
+    pub pilot: bool,
 }
 
 impl Entry {
-    /// The entry of a question; `None` when learners may not get it, being no published
-    /// question that can be scored.
+    /// The entry of a question, without neighbours; `None` when learners may not get it.
     #[must_use]
     pub fn of(question: &Question) -> Option<Self> {
-        if question.status != Status::Published || matches!(question.body, Body::Essay) {
+        if !question.is_askable() {
             return None;
         }
         Some(Self {
@@ -63,6 +89,8 @@ impl Entry {
             guess: question.body.guess_probability(),
             difficulty: question.difficulty,
             expected_ms: expected_ms(question),
+            neighbours: Vec::new(),
+            pilot: question.status == Status::Pilot,
         })
     }
 
@@ -74,6 +102,12 @@ impl Entry {
             guess: self.guess.clamp(0.0, 0.9) as f32,
             difficulty: self.difficulty,
             expected_ms: self.expected_ms,
+            neighbours: self
+                .neighbours
+                .iter()
+                .map(|(id, similarity)| Neighbour { key: id.into(), similarity: *similarity })
+                .collect(),
+            pilot: self.pilot,
         }
     }
 }
@@ -235,6 +269,8 @@ pub(crate) mod tests {
             guess: 0.25,
             difficulty: Some(difficulty),
             expected_ms: 15_000,
+            neighbours: Vec::new(),
+            pilot: false,
         }
     }
 

@@ -7,6 +7,7 @@ use quizmentor_core::{Level, QuestionId};
 
 use crate::{
     Catalog, Gaussian, Item, Learner, Model, Outcome, Prediction, SkillKey, gaussian::sigmoid,
+    paths::SkillGraph,
 };
 
 /// An item, or the average of several, as a response curve.
@@ -50,6 +51,13 @@ pub struct Engine {
     model: Arc<Model>,
     curves: Vec<Curve>,
     typical: Vec<Typical>,
+    /// By skill, its items but for pilots, the easiest first.
+    by_difficulty: Vec<Vec<u32>>,
+    /// Items but for pilots, those of several skills counted for each.
+    scored: usize,
+    pilots: Vec<u32>,
+    /// By skill, positions of its prerequisites.
+    prerequisites: Vec<Vec<usize>>,
     mean_answers: f32,
 }
 
@@ -58,12 +66,42 @@ impl Engine {
     #[must_use]
     pub fn new(catalog: Arc<Catalog>, model: Arc<Model>) -> Self {
         let curves: Vec<Curve> = catalog.items().iter().map(|item| curve(&model, item)).collect();
-        let typical =
-            catalog.skills().iter().map(|s| typical(&catalog, &curves, &s.items)).collect();
+        let by_difficulty: Vec<Vec<u32>> =
+            catalog.skills().iter().map(|s| by_difficulty(&catalog, &curves, &s.items)).collect();
+        let typical = by_difficulty.iter().map(|s| typical(&catalog, &curves, s)).collect();
+        let pilots = (0..catalog.len() as u32)
+            .filter(|&index| catalog.items()[index as usize].pilot)
+            .collect();
         let answers: u64 =
             catalog.items().iter().map(|item| u64::from(model.item_answers(item.key))).sum();
         let mean_answers = answers as f32 / catalog.len().max(1) as f32;
-        Self { catalog, model, curves, typical, mean_answers }
+        let scored = by_difficulty.iter().map(Vec::len).sum();
+        let prerequisites = vec![Vec::new(); catalog.skills().len()];
+        Self {
+            catalog,
+            model,
+            curves,
+            typical,
+            by_difficulty,
+            scored,
+            pilots,
+            prerequisites,
+            mean_answers,
+        }
+    }
+
+    /// The same with skills that open only when their prerequisites are mastered. Prerequisites
+    /// without items are taken as mastered.
+    #[must_use]
+    pub fn with_prerequisites(mut self, graph: &SkillGraph) -> Self {
+        let position = |id| self.catalog.skill_position(SkillKey::from(id));
+        self.prerequisites = self
+            .catalog
+            .skills()
+            .iter()
+            .map(|skill| graph.prerequisites(&skill.id).filter_map(position).collect())
+            .collect();
+        self
     }
 
     /// The items.
@@ -109,6 +147,26 @@ impl Engine {
         &self.typical
     }
 
+    /// The items of a skill but for pilots, the easiest first; by position of the skill.
+    pub(crate) fn by_difficulty(&self, skill: usize) -> &[u32] {
+        &self.by_difficulty[skill]
+    }
+
+    /// Items but for pilots, those of several skills counted for each.
+    pub(crate) fn scored(&self) -> usize {
+        self.scored
+    }
+
+    /// The items on trial.
+    pub(crate) fn pilots(&self) -> &[u32] {
+        &self.pilots
+    }
+
+    /// Positions of a skill's prerequisites.
+    pub(crate) fn prerequisites(&self, skill: usize) -> &[usize] {
+        &self.prerequisites[skill]
+    }
+
     /// How often an item was answered, 1 being the average of the catalogue.
     pub(crate) fn exposure(&self, index: u32) -> f32 {
         let answers = self.model.item_answers(self.catalog.items()[index as usize].key);
@@ -131,6 +189,14 @@ fn curve(model: &Model, item: &Item) -> Curve {
     }
 }
 
+fn by_difficulty(catalog: &Catalog, curves: &[Curve], items: &[u32]) -> Vec<u32> {
+    let scored = |index: &u32| !catalog.items()[*index as usize].pilot;
+    let mut items: Vec<u32> = items.iter().copied().filter(scored).collect();
+    let difficulty = |index: u32| curves[index as usize].difficulty;
+    items.sort_unstable_by(|&a, &b| difficulty(a).total_cmp(&difficulty(b)).then(a.cmp(&b)));
+    items
+}
+
 fn typical(catalog: &Catalog, curves: &[Curve], items: &[u32]) -> Typical {
     let of = |level: Option<Level>| {
         let members = items
@@ -144,12 +210,17 @@ fn typical(catalog: &Catalog, curves: &[Curve], items: &[u32]) -> Typical {
 
 /// The average curve; `None` of nothing.
 pub(crate) fn mean(curves: impl Iterator<Item = Curve>) -> Option<Curve> {
+    weighted_mean(curves.map(|curve| (1.0, curve)))
+}
+
+/// The average of curves with weights; `None` of nothing.
+pub(crate) fn weighted_mean(curves: impl Iterator<Item = (f32, Curve)>) -> Option<Curve> {
     let (mut count, mut sum) = (0.0, Curve { difficulty: 0.0, slope: 0.0, guess: 0.0 });
-    for curve in curves {
-        count += 1.0;
-        sum.difficulty += curve.difficulty;
-        sum.slope += curve.slope;
-        sum.guess += curve.guess;
+    for (weight, curve) in curves {
+        count += weight;
+        sum.difficulty += weight * curve.difficulty;
+        sum.slope += weight * curve.slope;
+        sum.guess += weight * curve.guess;
     }
     (count > 0.0).then(|| Curve {
         difficulty: sum.difficulty / count,

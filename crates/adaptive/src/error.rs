@@ -35,6 +35,9 @@ pub enum Error {
     /// Skills that are prerequisites of each other.
     #[error("skills are prerequisites of each other: {0}")]
     Cycle(String),
+    /// A parameter that makes no sense.
+    #[error("{0}")]
+    Parameter(String),
     /// A file could not be read.
     #[error("cannot read: {0}")]
     Read(#[from] std::io::Error),

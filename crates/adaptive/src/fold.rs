@@ -39,6 +39,26 @@ impl Fold {
         prediction
     }
 
+    /// Learns from an answer to an item on trial: of the item alone, for the answer is not scored.
+    /// The learner has merely met it.
+    pub fn observe_pilot(&mut self, learner: u64, item: &Item, outcome: &Outcome) -> Prediction {
+        let state = self.learners.entry(learner).or_default();
+        let now = outcome.at.map(jiff::Timestamp::as_second);
+        self.model.admit(item);
+        let belief = Belief::new(&self.model, state, item, now);
+        let prediction = self.model.predict_with(state, item, &belief, now);
+        let step = belief.observe(item, outcome);
+        self.model.learn_item(item, &belief, step, outcome.worth());
+        state.study(item, outcome.at);
+        prediction
+    }
+
+    /// A learner's state, if it was seen.
+    #[must_use]
+    pub fn learner(&self, name: u64) -> Option<&Learner> {
+        self.learners.get(&name)
+    }
+
     /// Notes that a learner was shown the item with its answer.
     pub fn study(&mut self, learner: u64, item: &Item, at: Option<jiff::Timestamp>) {
         self.learners.entry(learner).or_default().study(item, at);
@@ -46,8 +66,18 @@ impl Fold {
 
     /// The model as it stands, under the next version, for serving to swap to.
     pub fn publish(&mut self) -> Arc<Model> {
-        self.model.next_version();
+        self.publish_as(self.model.version() + 1)
+    }
+
+    /// The same under a version that it had before.
+    pub fn publish_as(&mut self, version: u64) -> Arc<Model> {
+        self.model.set_version(version);
         Arc::new(self.model.clone())
+    }
+
+    /// Forgets the learners, so that what follows depends on the model alone.
+    pub fn forget_learners(&mut self) {
+        self.learners.clear();
     }
 
     /// The model being learned.

@@ -44,8 +44,9 @@ pub mod plan;
 pub mod policy;
 pub mod review;
 pub mod select;
+mod statistics;
 
-pub use catalog::{Catalog, Entry, Item};
+pub use catalog::{Catalog, Entry, Item, Neighbour};
 pub use engine::Engine;
 pub use error::Error;
 pub use fold::Fold;
@@ -55,3 +56,4 @@ pub use learner::{Learner, Outcome};
 pub use mastery::{Mastery, mastery};
 pub use model::{Model, Prediction};
 pub use select::{Request, Selection, Why};
+pub use statistics::{Snapshot, Statistics};

@@ -89,14 +89,22 @@ const LEARNING_RATE: f32 = 0.1;
 /// Damps the first steps of a weight.
 const DAMPING: f32 = 1e-2;
 
-/// Belief over the difficulty of an item that nobody has answered: the author's estimate, 0.6
-/// logits a step, and a quarter logit for each Bloom level above or below application.
-fn prior_difficulty(item: &Item) -> Gaussian {
+/// Belief over the difficulty of an item of which only what people say is known: the author's
+/// estimate, 0.6 logits a step, and a quarter logit for each Bloom level above or below
+/// application.
+fn stated_difficulty(item: &Item) -> Gaussian {
     let author = item.difficulty.map_or(0.0, |d| 0.6 * (f32::from(d.clamp(1, 5)) - 3.0));
     let level = |level: Level| 0.25 * (level.index() as f32 - Level::Apply.index() as f32);
     let mean = author + item.level.map_or(0.0, level);
     Gaussian::new(mean, if item.difficulty.is_some() { 0.6 } else { 1.0 })
 }
+
+/// Variance between the difficulties of texts that mean the same …
+const KIN: f32 = 0.6;
+/// … and of texts that have nothing in common, on top of it.
+const STRANGERS: f32 = 6.0;
+/// However many neighbours agree, they share what they do not know.
+const SURE: f32 = 0.3;
 
 impl Default for Model {
     fn default() -> Self {
@@ -126,8 +134,8 @@ impl Model {
         self.version
     }
 
-    pub(crate) fn next_version(&mut self) {
-        self.version += 1;
+    pub(crate) fn set_version(&mut self, version: u64) {
+        self.version = version;
     }
 
     /// Answers learned from.
@@ -156,10 +164,33 @@ impl Model {
         })
     }
 
+    /// The difficulty at which a learner of average ability is as often right as wrong, guessing
+    /// aside; in logits, on the scale of [`difficulty`](Self::difficulty).
+    #[must_use]
+    pub fn mean_difficulty(&self) -> f32 {
+        self.intercept.mean
+    }
+
     /// An item's discrimination: how steeply the chance of a right answer grows with ability.
     #[must_use]
     pub fn discrimination(&self, item: &Item) -> f64 {
         f64::from(self.item_beliefs(item).1.mean).exp()
+    }
+
+    /// Belief over the difficulty of an item that nobody has answered: what people say, corrected
+    /// by the items with similar texts. A product of Gaussians, each neighbour as wide as its own
+    /// uncertainty and its distance in meaning.
+    fn prior_difficulty(&self, item: &Item) -> Gaussian {
+        let stated = stated_difficulty(item);
+        let (mut precision, mut sum) = (1.0 / stated.variance, stated.mean / stated.variance);
+        for neighbour in &item.neighbours {
+            let Some(known) = self.items.get(&neighbour.key) else { continue };
+            let apart = 1.0 - neighbour.similarity.clamp(0.0, 1.0);
+            let weight = 1.0 / (known.difficulty.variance + KIN + STRANGERS * apart);
+            precision += weight;
+            sum += weight * known.difficulty.mean;
+        }
+        Gaussian::new(sum / precision, (1.0 / precision).max(SURE.min(stated.variance)))
     }
 
     pub(crate) fn intercept(&self) -> Gaussian {
@@ -169,7 +200,7 @@ impl Model {
     /// Beliefs over an item's own difficulty and log discrimination.
     pub(crate) fn item_beliefs(&self, item: &Item) -> (Gaussian, Gaussian) {
         self.items.get(&item.key).map_or_else(
-            || (prior_difficulty(item), PRIOR_LOG_SLOPE),
+            || (self.prior_difficulty(item), PRIOR_LOG_SLOPE),
             |p| (p.difficulty, p.log_slope),
         )
     }
@@ -228,6 +259,7 @@ impl Model {
 
     /// Gives the item and its skills parameters of their own, if they have none yet.
     pub(crate) fn admit(&mut self, item: &Item) {
+        let prior = self.prior_difficulty(item);
         let weights = &mut self.weights;
         let mut allot = |count: u32| {
             let base = weights.len() as u32;
@@ -235,7 +267,7 @@ impl Model {
             base
         };
         self.items.entry(item.key).or_insert_with(|| ItemParameters {
-            difficulty: prior_difficulty(item),
+            difficulty: prior,
             log_slope: PRIOR_LOG_SLOPE,
             answers: 0,
             right: 0.0,
@@ -261,13 +293,7 @@ impl Model {
         self.learn_weights(features, belief.guess(), credit);
         let slope = belief.slope;
         self.intercept = self.intercept.absorb(slope, step);
-        if let Some(p) = self.items.get_mut(&item.key) {
-            p.difficulty = p.difficulty.absorb(-slope, step);
-            p.log_slope = p.log_slope.absorb(belief.mean, step);
-            p.log_slope.mean = p.log_slope.mean.clamp(-1.2, 1.2);
-            p.answers = p.answers.saturating_add(1);
-            p.right += credit as f32;
-        }
+        self.learn_item(item, belief, step, credit);
         let skills = skills_of(item);
         for key in skills {
             if let Some(p) = self.skills.get_mut(key) {
@@ -275,6 +301,17 @@ impl Model {
             }
         }
         self.answers += 1;
+    }
+
+    /// Moves the parameters of an admitted item alone.
+    pub(crate) fn learn_item(&mut self, item: &Item, belief: &Belief, step: Step, credit: f64) {
+        if let Some(p) = self.items.get_mut(&item.key) {
+            p.difficulty = p.difficulty.absorb(-belief.slope, step);
+            p.log_slope = p.log_slope.absorb(belief.mean, step);
+            p.log_slope.mean = p.log_slope.mean.clamp(-1.2, 1.2);
+            p.answers = p.answers.saturating_add(1);
+            p.right += credit as f32;
+        }
     }
 
     /// One AdaGrad step on the log-loss of p = c + (1 − c) σ(w·x).

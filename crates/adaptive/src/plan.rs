@@ -45,14 +45,23 @@ const GAIN: f64 = 0.08;
 /// Most answers a skill gets in one day; practice spaced over days holds better.
 const MOST: u32 = 20;
 
+/// Minutes of practice after which success on the typical item of a skill is expected to reach
+/// `target`.
+#[must_use]
+pub fn minutes_to(subject: &Subject, target: f64) -> f64 {
+    answers_to(subject, target) * pace(subject)
+}
+
+fn answers_to(subject: &Subject, target: f64) -> f64 {
+    ((logit(target) - logit(subject.mastery)) / GAIN).ceil().max(0.0)
+}
+
 /// Plans the practice of today: `days` are left, today included; `target` is the success probability
 /// wished on the typical item of every skill; `minutes` are there today. Each answer goes to the
 /// skill where it raises the expected mark most a minute.
 #[must_use]
 pub fn plan(subjects: &[Subject], days: u32, target: f64, minutes: f64) -> Plan {
-    let target = logit(target);
-    let needed: Vec<f64> =
-        subjects.iter().map(|s| ((target - logit(s.mastery)) / GAIN).ceil().max(0.0)).collect();
+    let needed: Vec<f64> = subjects.iter().map(|s| answers_to(s, target)).collect();
     let total: f64 = needed.iter().zip(subjects).map(|(n, s)| n * pace(s)).sum();
     let daily = total / f64::from(days.max(1));
     let mut answers = vec![0_u32; subjects.len()];

@@ -86,8 +86,53 @@ impl Logged {
     }
 }
 
+/// What the choices of one policy earned while it served.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    reward: Mean,
+    predicted: Mean,
+}
+
+/// What a policy earned while it served.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TallyReport {
+    /// Choices.
+    pub n: u64,
+    /// Mean reward.
+    pub reward: Value,
+    /// Mean of what was predicted for the choices.
+    pub predicted: Value,
+}
+
+impl Tally {
+    /// Counts a choice; numbers that are not finite are passed over.
+    pub fn add(&mut self, reward: f64, predicted: f64) {
+        if reward.is_finite() && predicted.is_finite() {
+            self.reward.add(reward);
+            self.predicted.add(predicted);
+        }
+    }
+
+    /// The means with their intervals; `None` before the first choice.
+    #[must_use]
+    pub fn report(&self) -> Option<TallyReport> {
+        let (reward, predicted) = (self.reward.value()?, self.predicted.value()?);
+        Some(TallyReport { n: self.reward.n, reward, predicted })
+    }
+
+    /// Difference of the mean rewards, this one's less the other's, with its 95 % interval (Welch,
+    /// 1947, by the normal distribution).
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<Value> {
+        let (this, that) = (self.reward.value()?, other.reward.value()?);
+        let half = (this.high - this.mean).hypot(that.high - that.mean);
+        let mean = this.mean - that.mean;
+        Some(Value { mean, low: mean - half, high: mean + half })
+    }
+}
+
 /// Mean and variance as numbers come (Welford, 1962).
-#[derive(Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Mean {
     n: u64,
     mean: f64,

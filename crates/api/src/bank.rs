@@ -6,9 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use quizmentor_adaptive::{Catalog, Engine, Entry, Model};
-use quizmentor_core::{Level, Question, QuestionId, SkillId};
-use quizmentor_store::records::Records;
+use quizmentor_adaptive::{Catalog, Engine, Entry, Model, Statistics, paths::SkillGraph};
+use quizmentor_core::{Level, Question, QuestionId, SkillId, Status};
+use quizmentor_store::records::{Prerequisites, Records};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,18 +16,33 @@ use utoipa::ToSchema;
 const CHUNK: usize = 1_000;
 
 /// A view of the whole bank at one revision.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Bank {
     /// By id; archived ones and drafts too.
-    pub(crate) questions: HashMap<QuestionId, Arc<Question>>,
+    pub(crate) questions: Arc<HashMap<QuestionId, Arc<Question>>>,
     /// The questions that can be asked, and what is known of them.
     pub(crate) engine: Engine,
+    /// How the questions do.
+    pub(crate) statistics: Arc<Statistics>,
     /// What can be practised.
-    pub(crate) subjects: Vec<Subject>,
-    /// Levels found by the Bloom engine, of questions whose author states none.
-    pub(crate) levels: HashMap<QuestionId, Level>,
-    /// Last change included.
+    pub(crate) subjects: Arc<[Subject]>,
+    /// What the Bloom engine found out.
+    pub(crate) hints: Arc<HashMap<QuestionId, Hint>>,
+    /// Which skills come before which.
+    pub(crate) prerequisites: Arc<Prerequisites>,
+    /// The same as a graph.
+    pub(crate) graph: Arc<SkillGraph>,
+    /// Last change of a question included.
     pub(crate) revision: u64,
+}
+
+/// What the Bloom engine tells the adaptive engine of a question.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Hint {
+    /// Its level, where the author states none.
+    pub(crate) level: Option<Level>,
+    /// Questions with similar texts, with the cosine similarity, where nobody answered it yet.
+    pub(crate) neighbours: Vec<(QuestionId, f32)>,
 }
 
 /// A subject that can be practised.
@@ -58,25 +73,34 @@ pub(crate) struct Skill {
 
 impl Bank {
     /// A bank without questions.
-    pub(crate) fn empty(model: Arc<Model>) -> Self {
-        Self::of(HashMap::new(), HashMap::new(), 0, model)
-    }
-
-    /// The same questions with another model.
-    pub(crate) fn with_model(&self, model: Arc<Model>) -> Self {
+    pub(crate) fn empty(model: Arc<Model>, statistics: Arc<Statistics>) -> Self {
         Self {
-            questions: self.questions.clone(),
-            engine: Engine::new(Arc::clone(self.engine.catalog()), model),
-            subjects: self.subjects.clone(),
-            levels: self.levels.clone(),
-            revision: self.revision,
+            questions: Arc::default(),
+            engine: Engine::new(Arc::default(), model),
+            statistics,
+            subjects: Arc::default(),
+            hints: Arc::default(),
+            prerequisites: Arc::default(),
+            graph: Arc::default(),
+            revision: 0,
         }
     }
 
-    /// The same questions with other levels found.
-    pub(crate) fn with_levels(&self, levels: HashMap<QuestionId, Level>) -> Self {
-        let model = Arc::clone(self.engine.model());
-        Self::of(self.questions.clone(), levels, self.revision, model)
+    /// The same questions with another model.
+    pub(crate) fn with_model(&self, model: Arc<Model>, statistics: Arc<Statistics>) -> Self {
+        let engine = Engine::new(Arc::clone(self.engine.catalog()), model);
+        Self { engine: engine.with_prerequisites(&self.graph), statistics, ..self.clone() }
+    }
+
+    /// The same questions with other hints.
+    pub(crate) fn with_hints(&self, hints: HashMap<QuestionId, Hint>) -> Self {
+        Self { hints: Arc::new(hints), ..self.clone() }.indexed()
+    }
+
+    /// The same questions with other prerequisites, of which `graph` was made.
+    pub(crate) fn with_prerequisites(&self, of: Prerequisites, graph: SkillGraph) -> Self {
+        let engine = self.engine.clone().with_prerequisites(&graph);
+        Self { engine, prerequisites: Arc::new(of), graph: Arc::new(graph), ..self.clone() }
     }
 
     /// This bank with every later change of the records; `None` when there is none.
@@ -90,32 +114,32 @@ impl Bank {
             let changes = records.question_changes(revision, CHUNK).await?;
             let Some((last, _)) = changes.last() else { break };
             revision = *last;
-            let questions = questions.get_or_insert_with(|| self.questions.clone());
+            let questions = questions.get_or_insert_with(|| HashMap::clone(&self.questions));
             for (_, question) in changes {
                 questions.insert(question.id.clone(), Arc::new(question));
             }
         }
-        let model = Arc::clone(self.engine.model());
-        Ok(questions.map(|questions| Self::of(questions, self.levels.clone(), revision, model)))
+        let changed =
+            |questions| Self { questions: Arc::new(questions), revision, ..self.clone() }.indexed();
+        Ok(questions.map(changed))
     }
 
-    fn of(
-        questions: HashMap<QuestionId, Arc<Question>>,
-        levels: HashMap<QuestionId, Level>,
-        revision: u64,
-        model: Arc<Model>,
-    ) -> Self {
+    /// Catalogue and subjects as they follow from questions and hints.
+    fn indexed(self) -> Self {
         let mut askable: Vec<_> =
-            questions.values().filter(|question| question.is_askable()).cloned().collect();
+            self.questions.values().filter(|question| question.is_askable()).cloned().collect();
         askable.sort_by(|a, b| a.id.cmp(&b.id));
         let entries = askable.iter().filter_map(|question| {
             let entry = Entry::of(question)?;
-            let level = entry.level.or_else(|| levels.get(&question.id).copied());
-            Some(Entry { level, ..entry })
+            let Some(hint) = self.hints.get(&question.id) else { return Some(entry) };
+            let level = entry.level.or(hint.level);
+            Some(Entry { level, neighbours: hint.neighbours.clone(), ..entry })
         });
+        let model = Arc::clone(self.engine.model());
         let engine = Engine::new(Arc::new(Catalog::new(entries)), model);
-        let subjects = subjects(&askable);
-        Self { questions, engine, subjects, levels, revision }
+        askable.retain(|question| question.status == Status::Published);
+        let subjects = subjects(&askable).into();
+        Self { engine: engine.with_prerequisites(&self.graph), subjects, ..self }
     }
 
     pub(crate) fn question(&self, id: &QuestionId) -> Option<&Arc<Question>> {

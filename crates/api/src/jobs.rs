@@ -1,38 +1,44 @@
 //! The work that no request waits for: following the bank, analysing questions, learning the
 //! model.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use quizmentor_adaptive::{Fold, Item, ItemKey, Learner, Model, Outcome, SkillKey};
-use quizmentor_core::{LearnerId, Level, Question, QuestionId, Status};
+use quizmentor_adaptive::{ItemKey, Snapshot};
+use quizmentor_bloom::detect_language;
+use quizmentor_core::{Level, Question, QuestionId, Status};
 use quizmentor_store::{
-    Result as StoreResult,
-    records::{Analysis, SnapshotInfo, StoredAnswer},
+    Error as StoreError, Result as StoreResult,
+    records::{Analysis, SnapshotInfo},
     vectors::{Payload, Point},
 };
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, MissedTickBehavior};
+use uuid::Uuid;
 
-use crate::{App, Problem, bank::Bank};
+use crate::{
+    App, Problem,
+    bank::{Bank, Hint},
+    student::{CHUNK, Student},
+};
 
 /// How often other processes' changes to the bank are looked for.
 const BANK_PERIOD: Duration = Duration::from_secs(2);
 /// How often new answers are looked for.
 const FOLD_PERIOD: Duration = Duration::from_secs(1);
-/// Answers fetched at a time.
-const CHUNK: usize = 1_000;
 /// A snapshot is published after so many answers …
 const SNAPSHOT_ANSWERS: u64 = 500;
 /// … or, if there was any answer, after this time.
 const SNAPSHOT_PERIOD: Duration = Duration::from_secs(30);
+/// How often what is stored of the questions is compared anew with what should be.
+const SYNC_PERIOD: Duration = Duration::from_mins(10);
 /// Questions analyzed at a time.
 const BATCH: usize = 8;
-/// Learners whose state the fold keeps; past that it drops all and reads them again as needed.
-const MAX_LEARNERS: usize = 20_000;
+/// Similarity from which another question tells something of how hard one is …
+const KIN: f32 = 0.6;
+/// … and how many of them count, the nearest.
+const NEIGHBOURS: usize = 5;
+/// Questions without answers whose neighbours are looked for; of more, none are.
+const MAX_UNKNOWN: usize = 1_000;
 
 impl App {
     /// Follows the bank's changes until dropped.
@@ -41,7 +47,12 @@ impl App {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Err(error) = self.refresh_bank().await {
+            let refreshed = async {
+                self.refresh_bank().await?;
+                self.refresh_prerequisites().await?;
+                self.refresh_model().await
+            };
+            if let Err(error) = refreshed.await {
                 tracing::warn!(%error, "the bank could not be refreshed");
             }
         }
@@ -49,14 +60,23 @@ impl App {
 
     /// Classifies and embeds new and changed questions until dropped.
     pub async fn analyze_questions(self: Arc<Self>) {
-        let mut analyst = Analyst::default();
         loop {
-            match analyst.catch_up(&self).await {
-                Ok(()) => self.bank_changed.notified().await,
-                Err(problem) => {
-                    tracing::warn!(detail = problem.detail, "analysis of questions put off");
-                    tokio::time::sleep(BANK_PERIOD).await;
-                }
+            if let Err(problem) = self.follow_questions().await {
+                tracing::warn!(detail = problem.detail, "analysis of questions put off");
+                tokio::time::sleep(BANK_PERIOD).await;
+            }
+        }
+    }
+
+    /// Compares all that is stored with what should be, and then follows the bank for a while.
+    async fn follow_questions(&self) -> Result<(), Problem> {
+        let mut analyst = Analyst::default();
+        let next_sync = Instant::now() + SYNC_PERIOD;
+        loop {
+            analyst.catch_up(self).await?;
+            let changed = self.bank_changed.notified();
+            if tokio::time::timeout_at(next_sync, changed).await.is_err() {
+                return Ok(());
             }
         }
     }
@@ -65,12 +85,12 @@ impl App {
     pub async fn learn_model(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(FOLD_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut student = None;
+        let mut lesson = None;
         loop {
             ticks.tick().await;
-            if let Err(error) = learn(&self, &mut student).await {
+            if let Err(error) = learn(&self, &mut lesson).await {
                 tracing::warn!(%error, "learning from answers put off");
-                student = None;
+                lesson = None;
             }
         }
     }
@@ -89,6 +109,8 @@ struct Known {
     stem_hash: [u8; 32],
     payload: Payload,
     level: Level,
+    /// Whether its text holds a word that the model knows, so that it can be compared.
+    has_direction: bool,
 }
 
 impl Analyst {
@@ -111,23 +133,25 @@ impl Analyst {
         for batch in pending.chunks(BATCH) {
             self.analyze(app, batch).await?;
         }
-        self.tell_levels(app).await;
-        Ok(())
+        self.tell_hints(app).await
     }
 
     fn knows(&self, question: &Question) -> bool {
         self.known.get(&question.id).is_some_and(|known| {
-            known.payload == payload(question) && known.stem_hash == stem_hash(question)
+            let Payload { skill, level, status, .. } = &known.payload;
+            (skill, level, status) == (&question.skill, &question.level, &question.status)
+                && known.stem_hash == stem_hash(question)
         })
     }
 
-    /// Takes over what was stored before.
+    /// Takes over what was stored before, and brings the vectors into line with it.
     async fn load(&mut self, app: &App, bank: &Bank) -> Result<(), Problem> {
         let model = app.compute.model_version();
+        let mut stored = stored_vectors(app).await?;
         let mut after = None;
         loop {
             let page = app.records.analyses(model, after.as_ref(), CHUNK).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { break };
             after = Some(last.question.clone());
             let mut points = Vec::with_capacity(page.len());
             for analysis in page {
@@ -137,8 +161,13 @@ impl Analyst {
                     points.push(self.take(question, analysis));
                 }
             }
-            app.vectors.put(&searchable(points)).await?;
+            let mut points = searchable(points);
+            points.retain(|point| stored.remove(&point.id) != Some(point.digest()));
+            app.vectors.put(&points).await?;
         }
+        let gone: Vec<_> = stored.into_keys().collect();
+        app.vectors.remove(&gone).await?;
+        Ok(())
     }
 
     async fn analyze(&mut self, app: &App, batch: &[Arc<Question>]) -> Result<(), Problem> {
@@ -177,22 +206,56 @@ impl Analyst {
             stem_hash: analysis.stem_hash,
             payload: payload.clone(),
             level: analysis.level,
+            has_direction: analysis.embedding.iter().any(|&number| number != 0.0),
         };
         self.known.insert(question.id.clone(), known);
         Point { id: question.id.clone(), vector: analysis.embedding, payload }
     }
 
-    /// Gives the adaptive engine a level for each question whose author states none.
-    async fn tell_levels(&self, app: &App) {
-        let levels: HashMap<_, _> = app
-            .bank()
-            .questions
-            .values()
-            .filter(|question| question.level.is_none())
-            .filter_map(|question| Some((question.id.clone(), self.known.get(&question.id)?.level)))
-            .collect();
-        if app.bank().levels != levels {
-            app.replace_bank(|bank| bank.with_levels(levels)).await;
+    /// Gives the adaptive engine a level for each question whose author states none, and for each
+    /// that nobody answered the questions with similar texts.
+    async fn tell_hints(&self, app: &App) -> Result<(), Problem> {
+        let bank = Arc::clone(&app.bank());
+        let model = bank.engine.model();
+        let unknown = |id: &QuestionId| model.item_answers(ItemKey::from(id)) == 0;
+        let few = self.known.keys().filter(|id| unknown(id)).count() <= MAX_UNKNOWN;
+        let mut hints = HashMap::new();
+        for (id, known) in &self.known {
+            let Some(question) = bank.question(id) else { continue };
+            let level = question.level.is_none().then_some(known.level);
+            let neighbours = if few && unknown(id) && known.has_direction {
+                neighbours(app, id).await?
+            } else {
+                Vec::new()
+            };
+            if level.is_some() || !neighbours.is_empty() {
+                hints.insert(id.clone(), Hint { level, neighbours });
+            }
+        }
+        if *app.bank().hints != hints {
+            app.replace_bank(|bank| bank.with_hints(hints)).await;
+        }
+        Ok(())
+    }
+}
+
+async fn neighbours(app: &App, id: &QuestionId) -> Result<Vec<(QuestionId, f32)>, Problem> {
+    let near = match app.vectors.near(id, KIN, NEIGHBOURS).await {
+        Err(StoreError::NotFound(_)) => Vec::new(),
+        near => near?,
+    };
+    Ok(near.into_iter().map(|hit| (hit.id, hit.similarity)).collect())
+}
+
+/// The digests of all vectors.
+async fn stored_vectors(app: &App) -> Result<HashMap<QuestionId, Uuid>, Problem> {
+    let (mut stored, mut from) = (HashMap::new(), None);
+    loop {
+        let page = app.vectors.stored(from.as_deref(), CHUNK).await?;
+        stored.extend(page.points.into_iter().map(|point| (point.id, point.digest)));
+        from = page.next;
+        if from.is_none() {
+            return Ok(stored);
         }
     }
 }
@@ -208,38 +271,36 @@ fn is_searched(bank: &Bank, id: &QuestionId) -> bool {
 }
 
 fn payload(question: &Question) -> Payload {
-    Payload { skill: question.skill.clone(), level: question.level, status: question.status }
+    Payload {
+        skill: question.skill.clone(),
+        level: question.level,
+        language: detect_language(&question.stem).code,
+        status: question.status,
+    }
 }
 
 fn stem_hash(question: &Question) -> [u8; 32] {
     Sha256::digest(question.stem.as_bytes()).into()
 }
 
-/// The model being learned, and how far.
-struct Student {
-    fold: Fold,
-    /// Last answer learned from.
-    sequence: u64,
-    unpublished: u64,
-    published_at: Instant,
-    learners: HashSet<LearnerId>,
-}
-
 /// Learns from all new answers and publishes a snapshot when it is time.
-async fn learn(app: &App, student: &mut Option<Student>) -> StoreResult<()> {
-    if student.is_none() {
-        *student = Some(Student::resume(app).await?);
+async fn learn(app: &App, lesson: &mut Option<Lesson>) -> StoreResult<()> {
+    if lesson.is_none() {
+        let student = Student::resume(app.records.as_ref()).await?;
+        *lesson = Some(Lesson { student, published_at: Instant::now() });
     }
-    let Some(student) = student else { return Ok(()) };
+    let Some(Lesson { student, published_at }) = lesson else { return Ok(()) };
     loop {
         let answers = app.records.answers_after(student.sequence, CHUNK).await?;
         for stored in &answers {
-            student.learn(app, stored).await?;
+            student.learn(app.records.as_ref(), stored).await?;
+            tokio::task::consume_budget().await;
         }
         let time = student.unpublished >= SNAPSHOT_ANSWERS
-            || (student.unpublished > 0 && student.published_at.elapsed() >= SNAPSHOT_PERIOD);
-        if time {
-            student.publish(app).await?;
+            || (student.unpublished > 0 && published_at.elapsed() >= SNAPSHOT_PERIOD);
+        if time && !student.is_behind() {
+            publish(app, student).await?;
+            *published_at = Instant::now();
         }
         if answers.len() < CHUNK {
             return Ok(());
@@ -247,88 +308,17 @@ async fn learn(app: &App, student: &mut Option<Student>) -> StoreResult<()> {
     }
 }
 
-impl Student {
-    async fn resume(app: &App) -> StoreResult<Self> {
-        let sequence = app.records.snapshots().await?.first().map_or(0, |info| info.upto_sequence);
-        let model = Arc::clone(app.bank().engine.model());
-        Ok(Self {
-            fold: Fold::new(Model::clone(&model)),
-            sequence,
-            unpublished: 0,
-            published_at: Instant::now(),
-            learners: HashSet::new(),
-        })
-    }
-
-    async fn learn(&mut self, app: &App, stored: &StoredAnswer) -> StoreResult<()> {
-        let bank = Arc::clone(&app.bank());
-        let learner = stored.answer.learner;
-        if self.learners.len() >= MAX_LEARNERS {
-            self.learners.clear();
-            self.fold = Fold::new(self.fold.model().clone());
-        }
-        if self.learners.insert(learner) {
-            let state = self.replay(app, &bank, stored).await?;
-            self.fold.restore(name(learner), state);
-        }
-        self.fold.observe(name(learner), &item(&bank, stored), &outcome(stored));
-        self.sequence = stored.sequence;
-        self.unpublished += 1;
-        Ok(())
-    }
-
-    /// The state of a learner before the answer `until`, from the log.
-    async fn replay(&self, app: &App, bank: &Bank, until: &StoredAnswer) -> StoreResult<Learner> {
-        let mut state = Learner::new();
-        let mut after = 0;
-        loop {
-            let answers = app.records.answers_of(until.answer.learner, after, CHUNK).await?;
-            for stored in &answers {
-                if stored.sequence >= until.sequence {
-                    return Ok(state);
-                }
-                state.observe(self.fold.model(), &item(bank, stored), &outcome(stored));
-                after = stored.sequence;
-            }
-            if answers.len() < CHUNK {
-                return Ok(state);
-            }
-        }
-    }
-
-    async fn publish(&mut self, app: &App) -> StoreResult<()> {
-        let model = self.fold.publish();
-        let info = SnapshotInfo { version: model.version(), upto_sequence: self.sequence };
-        app.records.put_snapshot(info, &model.encode()).await?;
-        app.records.empty_snapshots_below(info.version).await?;
-        app.replace_bank(|bank| bank.with_model(model)).await;
-        tracing::debug!(version = info.version, upto = info.upto_sequence, "model published");
-        self.unpublished = 0;
-        self.published_at = Instant::now();
-        Ok(())
-    }
+struct Lesson {
+    student: Student,
+    published_at: Instant,
 }
 
-/// 62 of these bits are random.
-fn name(learner: LearnerId) -> u64 {
-    learner.0.as_u64_pair().1
-}
-
-/// The item answered; of a question taken out since, its skill is still known.
-fn item(bank: &Bank, stored: &StoredAnswer) -> Item {
-    let answer = &stored.answer;
-    bank.engine.catalog().item(&answer.question).cloned().unwrap_or_else(|| {
-        Item::bare(ItemKey::from(&answer.question), vec![SkillKey::from(&answer.skill)])
-    })
-}
-
-fn outcome(stored: &StoredAnswer) -> Outcome {
-    let answer = &stored.answer;
-    Outcome {
-        correct: answer.correct,
-        credit: answer.credit as f32,
-        at: Some(answer.at),
-        elapsed_ms: answer.elapsed_ms,
-        hint: false,
-    }
+async fn publish(app: &App, student: &mut Student) -> StoreResult<()> {
+    let (model, statistics) = student.publish();
+    let info = SnapshotInfo { version: model.version(), upto_sequence: student.sequence };
+    app.records.put_snapshot(info, &Snapshot::encode(&model, &statistics)).await?;
+    app.records.empty_snapshots_below(info.version).await?;
+    app.replace_bank(|bank| bank.with_model(model, Arc::new(statistics))).await;
+    tracing::debug!(version = info.version, upto = info.upto_sequence, "model published");
+    Ok(())
 }

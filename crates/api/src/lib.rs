@@ -5,48 +5,61 @@
 
 mod auth;
 mod bank;
+mod choosing;
 mod compute;
+mod context;
+mod deliver;
+mod experiment;
 mod extract;
+mod hot;
 mod jobs;
 mod limiter;
+mod live;
 mod practice;
+mod privacy;
 mod problem;
 mod routes;
+mod student;
 mod upkeep;
+mod webhook;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Mutex};
 
 use arc_swap::ArcSwap;
 use bank::Bank;
-use quizmentor_core::Clock;
-use quizmentor_store::{cache::Cache, records::Records, vectors::Vectors};
+use quizmentor_adaptive::select::Exposure;
 
 pub use auth::{
     AUTHOR_TOKEN_LIFE, Identity, LEARNER_TOKEN_LIFE, LINK_LIFE, LocalIdentity, TokenError,
     link_hash, new_link_code,
 };
 pub use compute::Compute;
+pub use deliver::{Consumer, Delivery};
+pub use experiment::{Experiment, ExperimentError};
+pub use hot::forget_state;
+pub use privacy::export;
 pub use problem::{FieldError, Problem};
 pub use routes::{Part, openapi, router};
+pub use student::rebuilt_states;
 pub use upkeep::{Components, StarterError, import_starter, invite};
+pub use webhook::Webhook;
 
-/// Everything that the routes need.
+/// Everything that the routes need: the components, and what is kept in RAM.
 pub struct App {
-    /// The durable truth.
-    pub records: Arc<dyn Records>,
-    /// What may vanish.
-    pub cache: Arc<dyn Cache>,
-    /// Embeddings of the bank.
-    pub vectors: Arc<dyn Vectors>,
-    /// The Bloom engine behind a bounded queue.
-    pub compute: Compute,
-    /// Signs tokens.
-    pub issuer: LocalIdentity,
-    /// Verifies tokens.
-    pub identity: Arc<dyn Identity>,
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
+    components: Components,
+    hot: hot::Hot,
+    live: live::Live,
     bank: ArcSwap<Bank>,
     bank_writer: tokio::sync::Mutex<()>,
     bank_changed: tokio::sync::Notify,
+    /// Which tests showed which items, those under way included.
+    exposure: Mutex<Exposure>,
+}
+
+impl Deref for App {
+    type Target = Components;
+
+    fn deref(&self) -> &Components {
+        &self.components
+    }
 }

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use quizmentor_adaptive::{Learner, Outcome, Why, mastery, select::Request};
+use quizmentor_adaptive::{Learner, Outcome, Why, mastery};
 use quizmentor_core::{
     AnswerId, Body, LearnerId, Mode, PendingQuestion, Question, QuestionId, Response, Score,
-    Session, SessionId, SkillId, Timestamp, limits, presentation::shuffled_order,
+    Session, SessionId, SkillId, TestPlan, Timestamp,
 };
 use quizmentor_store::{
     Error as StoreError,
     records::{Answer, AnswerCommit, CommitOutcome, Event, StoredAnswer, VersionedState},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{App, Problem, bank::Bank};
+use crate::{App, Problem, bank::Bank, choosing::flow_of, context::Context};
 
 /// How often a change is tried anew when session or learner's state were changed meanwhile.
 const TRIES: usize = 32;
@@ -28,6 +28,7 @@ pub(crate) struct NewSession {
     pub subject: Option<String>,
     pub skills: Vec<SkillId>,
     pub target: Option<f64>,
+    pub test: Option<TestPlan>,
 }
 
 /// An answer as it comes in.
@@ -48,6 +49,10 @@ pub(crate) struct Answered {
     pub question: Arc<Question>,
     /// Presented positions of the key, where options were presented.
     pub key_positions: Vec<u8>,
+    /// Whether the answer counts.
+    pub scored: bool,
+    /// Whether the question was rewritten since the answer.
+    pub changed: bool,
     /// Whether this answer had been given before.
     pub repeated: bool,
     /// Success on a typical item of the skill, before and after.
@@ -79,16 +84,16 @@ impl App {
             ended_at: None,
             answered: 0,
             correct: 0,
-            test: None,
+            test: (new.mode == Mode::Test).then(|| new.test.unwrap_or_default()),
             asked: Vec::new(),
             outcomes: Vec::new(),
-            flow: serde_json::Value::Null,
+            flow: Value::Null,
             pending: None,
             version: 1,
         };
         let state = self.state_of(learner).await?;
         self.choose_next(&self.bank(), &state.learner, &mut session, now)?;
-        self.records.create_session(&session).await?;
+        self.hot.create_session(&session).await?;
         Ok(session)
     }
 
@@ -98,7 +103,7 @@ impl App {
         learner: LearnerId,
         id: SessionId,
     ) -> Result<Session, Problem> {
-        let session = self.records.session(id).await?;
+        let session = self.hot.session(id).await?;
         session
             .filter(|session| session.learner == learner)
             .ok_or_else(|| Problem::not_found(format!("You have no session {id}.")))
@@ -145,7 +150,7 @@ impl App {
     /// `false` when the session was changed meanwhile.
     async fn store_next_version(&self, session: &mut Session) -> Result<bool, Problem> {
         session.version += 1;
-        match self.records.update_session(session).await {
+        match self.hot.update_session(session).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict(_)) => Ok(false),
             Err(error) => Err(error.into()),
@@ -176,6 +181,10 @@ impl App {
         submission: &Submission,
     ) -> Result<Option<Answered>, Problem> {
         let mut session = self.session_of(learner, id).await?;
+        if expected(&session, submission).is_err() {
+            self.hot.forget_session(id);
+            session = self.session_of(learner, id).await?;
+        }
         if let Some(stored) = self.records.answer(submission.id).await? {
             return self.repeated(stored, learner, id).await.map(Some);
         }
@@ -195,6 +204,7 @@ impl App {
         let now = self.clock.now();
         let mut state = self.state_of(learner).await?;
         let before = skill_estimate(&bank, &state.learner, &question, now);
+        let context = Context::new(&bank, &session, &pending, &question);
         let outcome = Outcome {
             correct: score.correct,
             credit: score.credit as f32,
@@ -202,7 +212,7 @@ impl App {
             elapsed_ms: submission.elapsed_ms,
             hint: false,
         };
-        bank.engine.observe(&mut state.learner, &question.id, &outcome);
+        context.apply(&mut state.learner, bank.engine.model(), &outcome);
         let after = skill_estimate(&bank, &state.learner, &question, now);
 
         let answer = Answer {
@@ -220,11 +230,9 @@ impl App {
             propensity: pending.propensity,
             policy: policy_of(&pending),
             snapshot: bank.engine.model().version(),
-            context: serde_json::Value::Null,
+            context: serde_json::to_value(&context).map_err(|error| Problem::internal(&error))?,
         };
-        session.answered += 1;
-        session.correct += u32::from(score.correct);
-        session.version += 1;
+        note(&mut session, &context, &pending, &score, submission.elapsed_ms)?;
         self.choose_next(&bank, &state.learner, &mut session, now)?;
 
         let commit = AnswerCommit {
@@ -233,7 +241,7 @@ impl App {
             state: VersionedState { version: state.version + 1, bytes: state.learner.encode() },
             session,
         };
-        match self.records.commit_answer(&commit).await? {
+        match self.hot.commit_answer(&commit).await? {
             CommitOutcome::Committed { .. } => {
                 metrics::counter!("quizmentor_answers_total").increment(1);
                 Ok(Some(Answered {
@@ -241,8 +249,10 @@ impl App {
                     answer: commit.answer,
                     score,
                     question,
+                    scored: context.scored,
+                    changed: false,
                     repeated: false,
-                    progress: before.zip(after),
+                    progress: before.zip(after).filter(|_| context.scored),
                     session: commit.session,
                 }))
             }
@@ -258,6 +268,7 @@ impl App {
         learner: LearnerId,
         id: SessionId,
     ) -> Result<Answered, Problem> {
+        let context = Context::of(&stored);
         let answer = stored.answer;
         let session = self.session_of(learner, id).await?;
         if answer.learner != session.learner || answer.session != session.id {
@@ -265,78 +276,64 @@ impl App {
         }
         let question = find(&self.bank(), &answer.question)?;
         let feedback = question.score(&answer.response).map(|score| score.feedback);
-        let score = Score {
-            credit: answer.credit,
-            correct: answer.correct,
-            feedback: feedback.unwrap_or_default(),
-        };
+        let changed = !context.content.is_nil() && question.content_id() != context.content;
+        let feedback = feedback.ok().filter(|_| !changed).unwrap_or_default();
+        let score = Score { credit: answer.credit, correct: answer.correct, feedback };
         Ok(Answered {
             answer,
             score,
             question,
             key_positions: Vec::new(),
+            scored: context.scored,
+            changed,
             repeated: true,
             progress: None,
             session,
         })
     }
 
-    /// Puts the next question on the session's table, or ends the session when there is none.
-    fn choose_next(
-        &self,
-        bank: &Bank,
-        learner: &Learner,
-        session: &mut Session,
-        now: Timestamp,
-    ) -> Result<(), Problem> {
-        let request = Request {
-            subject: session.subject.as_deref(),
-            skills: &session.skills,
-            target: session.target,
-            exclude: &session.asked,
-        };
-        let mut rng = rand::rng();
-        let selection = (session.asked.len() < limits::TEST_LENGTH)
-            .then(|| bank.engine.select(session.mode, learner, &request, now, &mut rng))
-            .flatten();
-        let Some(selection) = selection else {
-            session.pending = None;
-            session.ended_at = Some(now);
-            return Ok(());
-        };
-        if session.mode == Mode::Test {
-            session.asked.push(selection.question.clone());
-        }
-        let question = find(bank, &selection.question)?;
-        session.pending = Some(PendingQuestion {
-            content: question.content_id(),
-            order: shuffled_order(&question.body, &mut rng),
-            question: selection.question,
-            shown_at: now,
-            why: serde_json::to_value(&selection.why).map_err(|error| Problem::internal(&error))?,
-            propensity: selection.propensity,
-            predicted: selection.probability,
-            pilot: false,
-            chances: serde_json::Value::Null,
-        });
-        Ok(())
-    }
-
     async fn state_of(&self, learner: LearnerId) -> Result<State, Problem> {
-        match self.records.learner_state(learner).await? {
-            None => Ok(State { version: 0, learner: Learner::new() }),
-            Some(stored) => {
-                let learner =
-                    Learner::decode(&stored.bytes).map_err(|error| Problem::internal(&error))?;
-                Ok(State { version: stored.version, learner })
-            }
-        }
+        State::of(self.hot.learner_state(learner).await?)
     }
 
     /// A learner's state, for reports.
     pub(crate) async fn learner(&self, id: LearnerId) -> Result<Learner, Problem> {
-        Ok(self.state_of(id).await?.learner)
+        Ok(State::of(self.records.learner_state(id).await?)?.learner)
     }
+}
+
+impl State {
+    fn of(stored: Option<VersionedState>) -> Result<Self, Problem> {
+        let Some(stored) = stored else {
+            return Ok(Self { version: 0, learner: Learner::new() });
+        };
+        let learner = Learner::decode(&stored.bytes).map_err(|error| Problem::internal(&error))?;
+        Ok(Self { version: stored.version, learner })
+    }
+}
+
+/// Notes an answer in its session.
+fn note(
+    session: &mut Session,
+    context: &Context,
+    pending: &PendingQuestion,
+    score: &Score,
+    elapsed_ms: Option<u32>,
+) -> Result<(), Problem> {
+    session.version += 1;
+    if session.mode == Mode::Test {
+        session.outcomes.push(context.scored.then_some(score.correct));
+    }
+    if context.scored {
+        session.answered += 1;
+        session.correct += u32::from(score.correct);
+    }
+    if session.mode == Mode::Practice && context.scored {
+        let usual = context.item.expected_ms;
+        let flow = flow_of(session).after(score.credit, pending.predicted, elapsed_ms, usual);
+        session.flow = serde_json::to_value(flow).map_err(|error| Problem::internal(&error))?;
+    }
+    Ok(())
 }
 
 fn changed_too_often() -> Problem {
@@ -370,7 +367,7 @@ fn expected<'a>(
     Ok(pending)
 }
 
-fn find(bank: &Bank, id: &QuestionId) -> Result<Arc<Question>, Problem> {
+pub(crate) fn find(bank: &Bank, id: &QuestionId) -> Result<Arc<Question>, Problem> {
     bank.question(id)
         .cloned()
         .ok_or_else(|| Problem::conflict(format!("Question {id} is gone; ask for the next one.")))

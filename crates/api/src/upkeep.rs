@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use quizmentor_adaptive::Model;
+use quizmentor_adaptive::{Snapshot, paths::SkillGraph};
 use quizmentor_core::{Clock, LearnerId, Question, Role, Timestamp};
 use quizmentor_formats::{Defaults, Problem as FormatProblem, gift};
 use quizmentor_store::{
     Result,
     cache::Cache,
-    records::{LinkHash, Put, QuestionFilter, Records},
+    records::{LinkHash, Put, QuestionFilter, Records, SnapshotInfo},
     vectors::Vectors,
 };
 use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
-use crate::{App, Compute, Identity, LINK_LIFE, LocalIdentity, auth, bank::Bank};
+use crate::{
+    App, Compute, Experiment, Identity, LINK_LIFE, LocalIdentity, auth, bank::Bank, hot::Hot,
+    live::Live,
+};
 
 /// What an [`App`] is made of.
 pub struct Components {
@@ -33,6 +36,8 @@ pub struct Components {
     pub identity: Arc<dyn Identity>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Which policy serves whom, while two are compared.
+    pub experiment: Option<Experiment>,
 }
 
 impl App {
@@ -40,27 +45,27 @@ impl App {
     ///
     /// # Errors
     /// When the records cannot be read.
-    pub async fn open(parts: Components) -> Result<Arc<Self>> {
-        let model = match parts.records.latest_snapshot().await? {
-            None => Model::new(),
-            Some(snapshot) => Model::decode(&snapshot.bytes).unwrap_or_else(|error| {
+    pub async fn open(components: Components) -> Result<Arc<Self>> {
+        let snapshot = match components.records.latest_snapshot().await? {
+            None => Snapshot::default(),
+            Some(stored) => Snapshot::decode(&stored.bytes).unwrap_or_else(|error| {
                 // Answers are the truth and the model can be learned from them again.
                 tracing::error!(%error, "stored model unreadable; beginning with a new one");
-                Model::new()
+                Snapshot::default()
             }),
         };
+        let exposure = snapshot.statistics.exposure.clone();
+        let bank = Bank::empty(Arc::new(snapshot.model), Arc::new(snapshot.statistics));
         let app = Self {
-            records: parts.records,
-            cache: parts.cache,
-            vectors: parts.vectors,
-            compute: parts.compute,
-            issuer: parts.issuer,
-            identity: parts.identity,
-            clock: parts.clock,
-            bank: ArcSwap::from_pointee(Bank::empty(Arc::new(model))),
+            hot: Hot::new(Arc::clone(&components.records), Arc::clone(&components.cache)),
+            live: Live::default(),
+            components,
+            bank: ArcSwap::from_pointee(bank),
             bank_writer: Mutex::new(()),
             bank_changed: Notify::new(),
+            exposure: std::sync::Mutex::new(exposure),
         };
+        app.refresh_prerequisites().await?;
         app.refresh_bank().await?;
         Ok(Arc::new(app))
     }
@@ -79,11 +84,58 @@ impl App {
         Ok(())
     }
 
+    /// Takes over the prerequisites of skills where they are newer.
+    pub(crate) async fn refresh_prerequisites(&self) -> Result<()> {
+        let stored = self.records.prerequisites().await?;
+        if stored.version <= self.bank().prerequisites.version {
+            return Ok(());
+        }
+        let pairs = stored
+            .of
+            .iter()
+            .flat_map(|(skill, all)| all.iter().map(move |before| (before.clone(), skill.clone())));
+        match SkillGraph::new(pairs) {
+            Ok(graph) => self.replace_bank(|bank| bank.with_prerequisites(stored, graph)).await,
+            Err(error) => tracing::error!(%error, "stored prerequisites are of no use"),
+        }
+        Ok(())
+    }
+
+    /// Takes over the latest model where it is newer, as another process learned it.
+    pub(crate) async fn refresh_model(&self) -> Result<()> {
+        let present = self.bank().engine.model().version();
+        let newer = |info: SnapshotInfo| info.version > present;
+        if !self.records.latest_snapshot_info().await?.is_some_and(newer) {
+            return Ok(());
+        }
+        let stored = self.records.latest_snapshot().await?;
+        let Some(Ok(snapshot)) = stored.map(|stored| Snapshot::decode(&stored.bytes)) else {
+            return Ok(());
+        };
+        self.exposure().catch_up(&snapshot.statistics.exposure);
+        let (model, statistics) = (Arc::new(snapshot.model), Arc::new(snapshot.statistics));
+        self.replace_bank(|bank| {
+            if model.version() > bank.engine.model().version() {
+                bank.with_model(model, statistics)
+            } else {
+                bank.clone()
+            }
+        })
+        .await;
+        Ok(())
+    }
+
     /// Swaps to another view of the bank, made from the present one.
     pub(crate) async fn replace_bank(&self, change: impl FnOnce(&Bank) -> Bank) {
         let _writer = self.bank_writer.lock().await;
         let bank = change(&self.bank.load());
         self.bank.store(Arc::new(bank));
+    }
+
+    /// Drops what this process and the cache keep of a learner whom the records have erased. What
+    /// other processes keep of their sessions ends within a minute.
+    pub async fn forget(&self, learner: LearnerId) {
+        self.hot.forget(learner).await;
     }
 
     /// Stores questions and shows them to requests at once.

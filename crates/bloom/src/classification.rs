@@ -9,6 +9,8 @@ pub struct Classification {
     pub verdict: Verdict,
     /// The most probable level; of equals the simplest.
     pub top: Level,
+    /// Whether the model leaves the level open: no probability is high enough to rely on `top`.
+    pub unsure: bool,
     /// Levels whose probability reaches the model's threshold, or `top` alone if none does; in
     /// the taxonomy's order. Empty when the verdict is [`Verdict::NotAQuestion`].
     pub levels: Vec<Level>,

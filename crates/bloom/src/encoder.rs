@@ -1,156 +1,69 @@
-//! The transformer encoder (BERT with post-norm; Devlin et al., 2019), mean-pooled, in `f32`.
+//! The transformer encoder (BERT with post-norm; Devlin et al., 2019), mean-pooled: word pieces
+//! in, one vector a text out.
 //!
 //! Texts of a batch lie one after another in one `[tokens, hidden]` matrix. Everything but
 //! attention works on single tokens, so no padding is needed anywhere; attention runs text by
 //! text.
 
-use std::ops::Range;
+mod float;
+mod int8;
 
-use candle_core::{D, Device, Result, Tensor};
-use candle_nn::{LayerNorm, Linear, Module, ops::softmax_last_dim};
+use std::ops::Range;
 
 use crate::{
     Error,
-    artifact::{EncoderConfig, QuantizedRows, Tensors},
-    gelu::Gelu,
+    artifact::{EncoderConfig, Tensors},
 };
 
-/// Word pieces in, one vector a text out.
-#[derive(Debug)]
-pub(crate) struct Encoder {
-    /// Kept quantised: a text needs few of its rows.
-    words: QuantizedRows,
-    /// `[max_tokens, hidden]`
-    positions: Vec<f32>,
-    norm: LayerNorm,
-    layers: Vec<Layer>,
-    hidden: usize,
+/// How the encoder calculates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Arithmetic {
+    /// On bytes, by the fastest instructions that the processor has; the outcome is the same on
+    /// all processors.
+    #[default]
+    Int8,
+    /// In `f32` on candle: slow, and the reference for the other.
+    Float,
 }
 
 #[derive(Debug)]
-struct Layer {
-    qkv: Linear,
-    attention_output: Linear,
-    attention_norm: LayerNorm,
-    up: Linear,
-    down: Linear,
-    output_norm: LayerNorm,
-    attention_heads: usize,
+pub(crate) enum Encoder {
+    Int8(int8::Encoder),
+    Float(float::Encoder),
 }
 
 impl Encoder {
     pub(crate) fn new(
+        arithmetic: Arithmetic,
         config: &EncoderConfig,
-        tensors: &Tensors<'_>,
-    ) -> std::result::Result<Self, Error> {
-        let hidden = config.hidden;
-        Ok(Self {
-            words: tensors.quantized("embeddings.word", config.vocabulary, hidden)?,
-            positions: tensors.floats("embeddings.position", &[config.max_tokens, hidden])?,
-            norm: layer_norm(config, tensors, "embeddings.norm")?,
-            layers: (0..config.layers)
-                .map(|index| Layer::new(config, tensors, index))
-                .collect::<std::result::Result<_, _>>()?,
-            hidden,
-        })
+        tensors: &Tensors,
+    ) -> Result<Self, Error> {
+        match arithmetic {
+            Arithmetic::Int8 => int8::Encoder::new(config, tensors).map(Self::Int8),
+            Arithmetic::Float => float::Encoder::new(config, tensors).map(Self::Float),
+        }
     }
 
     /// Mean of the last layer over each text's tokens, not normalised. Texts must be neither
-    /// empty nor longer than `max_tokens`, ids below `vocabulary`.
-    pub(crate) fn pooled(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
-        let spans: Vec<Range<usize>> = texts
-            .iter()
-            .scan(0, |end, text| {
-                let start = *end;
-                *end += text.len();
-                Some(start..*end)
-            })
-            .collect();
-        let mut x = self.norm.forward(&self.embed(texts)?)?;
-        for layer in &self.layers {
-            x = layer.forward(&x, &spans)?;
-        }
-        spans.iter().map(|span| x.narrow(0, span.start, span.len())?.mean(0)?.to_vec1()).collect()
-    }
-
-    fn embed(&self, texts: &[&[u32]]) -> Result<Tensor> {
-        let tokens: usize = texts.iter().map(|text| text.len()).sum();
-        let mut sums = Vec::with_capacity(tokens * self.hidden);
-        for text in texts {
-            for (&id, position) in text.iter().zip(self.positions.chunks_exact(self.hidden)) {
-                sums.extend(self.words.row(id as usize).zip(position).map(|(word, at)| word + at));
+    /// empty nor longer than `max_tokens`, ids below `vocabulary`; `spans` are theirs.
+    pub(crate) fn pooled(&self, texts: &[&[u32]], spans: &[Range<usize>]) -> Vec<Vec<f32>> {
+        match self {
+            Self::Int8(encoder) => encoder.pooled(texts, spans),
+            Self::Float(encoder) => {
+                encoder.pooled(texts, spans).expect("shapes were checked on loading")
             }
         }
-        Tensor::from_vec(sums, (tokens, self.hidden), &Device::Cpu)
     }
 }
 
-impl Layer {
-    fn new(
-        config: &EncoderConfig,
-        tensors: &Tensors<'_>,
-        index: usize,
-    ) -> std::result::Result<Self, Error> {
-        let (hidden, intermediate) = (config.hidden, config.intermediate);
-        let name = |part: &str| format!("layers.{index}.{part}");
-        Ok(Self {
-            qkv: linear(tensors, &name("qkv"), 3 * hidden, hidden)?,
-            attention_output: linear(tensors, &name("attention_output"), hidden, hidden)?,
-            attention_norm: layer_norm(config, tensors, &name("attention_norm"))?,
-            up: linear(tensors, &name("up"), intermediate, hidden)?,
-            down: linear(tensors, &name("down"), hidden, intermediate)?,
-            output_norm: layer_norm(config, tensors, &name("output_norm"))?,
-            attention_heads: config.attention_heads,
+/// Where each text lies in the batch.
+pub(crate) fn spans(texts: &[&[u32]]) -> Vec<Range<usize>> {
+    texts
+        .iter()
+        .scan(0, |end, text| {
+            let start = *end;
+            *end += text.len();
+            Some(start..*end)
         })
-    }
-
-    fn forward(&self, x: &Tensor, spans: &[Range<usize>]) -> Result<Tensor> {
-        let qkv = self.qkv.forward(x)?;
-        let attended = spans
-            .iter()
-            .map(|span| self.attend(&qkv.narrow(0, span.start, span.len())?))
-            .collect::<Result<Vec<_>>>()?;
-        let attended = self.attention_output.forward(&Tensor::cat(&attended, 0)?)?;
-        let x = self.attention_norm.forward(&(x + attended)?)?;
-        let up = self.up.forward(&x)?;
-        up.inplace_op1(&Gelu)?;
-        self.output_norm.forward(&(&x + self.down.forward(&up)?)?)
-    }
-
-    /// Scaled dot-product attention among the tokens of one text: `[n, 3·hidden]` to
-    /// `[n, hidden]`.
-    fn attend(&self, qkv: &Tensor) -> Result<Tensor> {
-        let (n, width) = qkv.dims2()?;
-        let size = width / 3 / self.attention_heads;
-        let qkv = qkv.reshape((n, 3, self.attention_heads, size))?.permute((1, 2, 0, 3))?;
-        let (q, k, v) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
-        let scores = (q / (size as f64).sqrt())?.matmul(&k.t()?)?;
-        softmax_last_dim(&scores)?.matmul(&v)?.transpose(0, 1)?.flatten_from(D::Minus2)
-    }
-}
-
-fn linear(
-    tensors: &Tensors<'_>,
-    name: &str,
-    rows: usize,
-    columns: usize,
-) -> std::result::Result<Linear, Error> {
-    let weight = tensors.quantized(name, rows, columns)?.dequantized();
-    let bias = tensors.floats(&format!("{name}.bias"), &[rows])?;
-    Ok(Linear::new(tensor(weight, &[rows, columns]), Some(tensor(bias, &[rows]))))
-}
-
-fn layer_norm(
-    config: &EncoderConfig,
-    tensors: &Tensors<'_>,
-    name: &str,
-) -> std::result::Result<LayerNorm, Error> {
-    let shape = [config.hidden];
-    let weight = tensors.floats(&format!("{name}.weight"), &shape)?;
-    let bias = tensors.floats(&format!("{name}.bias"), &shape)?;
-    Ok(LayerNorm::new(tensor(weight, &shape), tensor(bias, &shape), config.layer_norm_eps))
-}
-
-fn tensor(values: Vec<f32>, shape: &[usize]) -> Tensor {
-    Tensor::from_vec(values, shape, &Device::Cpu).expect("the shape was checked on reading")
+        .collect()
 }

@@ -1,45 +1,37 @@
-use std::{
-    collections::HashMap,
-    num::NonZero,
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
+use std::{borrow::Cow, collections::HashMap, io, path::Path, sync::Arc};
 
-use lru::LruCache;
 use quizmentor_core::{Level, Question, limits};
 
 use crate::{
-    Classification, Error, Validation, Verdict,
+    Arithmetic, Classification, Error, Explanation, Influence, Validation, Verdict,
     artifact::Artifact,
-    encoder::Encoder,
-    heads::{Heads, Judgement},
+    cache::Cache,
+    cascade::{Cascade, Judgement},
+    explanation,
+    kernel::Mapped,
     language, screen,
     tokens::{TextTokenizer, Tokens},
     validation,
     words::WordVectors,
-    workers::Workers,
 };
 
-/// Most tokens that go through the encoder at once: enough to keep the matrix products busy,
-/// few enough that activations stay near the core.
-const BATCH_TOKENS: usize = 512;
-/// Texts whose outcome is remembered; each takes at most 600 bytes.
-const CACHE_TEXTS: NonZero<usize> = NonZero::new(4096).expect("not 0");
-/// A text counts as an objective from this share of the gate on, if it asks nothing.
+/// Memory for classifications that are remembered, in bytes.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+/// A text counts as an objective from this share of its route on, if it asks nothing.
 const OBJECTIVE_SHARE: f32 = 0.5;
 
-/// The model, ready to use. Shared by reference or [`std::sync::Arc`] among threads.
+/// The model, ready to use. Shared by reference or [`std::sync::Arc`] among threads; the work is
+/// done on the thread that calls.
 #[derive(Debug)]
 pub struct Engine {
     version: String,
     threshold: f32,
+    abstain: f32,
     tokenizer: TextTokenizer,
-    encoder: Encoder,
-    heads: Heads,
+    cascade: Cascade,
     words: WordVectors,
-    workers: Workers,
-    /// By token ids: texts that the tokenizer maps to the same ids are the same to the model.
-    cache: Mutex<LruCache<Box<[u32]>, Judgement>>,
+    cache: Cache,
+    files: [Arc<Mapped>; 3],
 }
 
 /// Classification and embedding of one text.
@@ -53,30 +45,46 @@ pub struct Analysis {
 }
 
 impl Engine {
-    /// Reads the artifact in `dir`: `config.json`, `tokenizer.json`, `model.safetensors`,
-    /// `words.safetensors`. Where there is a file `SHA256SUMS` (in the format of `sha256sum`), it
-    /// must describe these files.
+    /// Maps the artifact in `dir` into memory: `config.json`, `tokenizer.json`,
+    /// `student.safetensors`, `model.safetensors`, `words.safetensors`. Where there is a file
+    /// `SHA256SUMS` (in the format of `sha256sum`), it must describe these files. They must not be
+    /// rewritten in place while the engine lives.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`] or [`Error::Artifact`], which name the file; [`Error::Threads`] if the
-    /// system gives no threads.
+    /// [`Error::Read`] or [`Error::Artifact`], which name the file.
     pub fn load(dir: &Path) -> Result<Self, Error> {
+        Self::load_with(dir, Arithmetic::default())
+    }
+
+    /// As [`Self::load`], with the arithmetic named.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::load`].
+    pub fn load_with(dir: &Path, arithmetic: Arithmetic) -> Result<Self, Error> {
         let artifact = Artifact::read(dir)?;
-        let tokenizer = TextTokenizer::new(&artifact)?;
-        let tensors = artifact.tensors()?;
         let config = &artifact.config;
-        let engine = Self {
+        Ok(Self {
             version: config.version.clone(),
             threshold: config.threshold,
-            tokenizer,
-            encoder: Encoder::new(&config.encoder, &tensors)?,
-            heads: Heads::new(config, &tensors)?,
-            words: WordVectors::new(config, &artifact.words()?)?,
-            workers: Workers::new()?,
-            cache: Mutex::new(LruCache::new(CACHE_TEXTS)),
-        };
-        Ok(engine)
+            abstain: config.abstain,
+            tokenizer: artifact.tokenizer()?,
+            cascade: Cascade::new(arithmetic, &artifact)?,
+            words: WordVectors::new(config, &artifact.words)?,
+            cache: Cache::new(CACHE_BYTES),
+            files: artifact.files(),
+        })
+    }
+
+    /// Keeps the model's files in memory from now on, so that no answer waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for one when the files (about 35 MB) are over the process's limit of
+    /// locked memory.
+    pub fn lock_memory(&self) -> io::Result<()> {
+        self.files.iter().try_for_each(|file| file.lock())
     }
 
     /// Version of the model, as in its configuration.
@@ -91,10 +99,61 @@ impl Engine {
         self.words.dimensions()
     }
 
-    /// Classifies texts of any kind, in order.
+    /// Classifies texts of any kind, in order. The outcome for a text does not depend on the texts
+    /// beside it. A text that was seen lately costs next to nothing.
     #[must_use]
     pub fn classify(&self, texts: &[&str]) -> Vec<Classification> {
-        self.analyze(texts).into_iter().map(|analysis| analysis.classification).collect()
+        let texts: Vec<Cow<'_, str>> = texts.iter().map(|text| screen::normalized(text)).collect();
+        let mut found = self.cache.get(&texts);
+        let mut missing = HashMap::new();
+        for (text, _) in texts.iter().zip(&found).filter(|(_, found)| found.is_none()) {
+            let next = missing.len();
+            missing.entry(&**text).or_insert(next);
+        }
+        let mut fresh: Vec<&str> = vec![""; missing.len()];
+        missing.iter().for_each(|(text, &at)| fresh[at] = text);
+        let computed = self.classify_anew(&fresh);
+        for (text, classification) in fresh.iter().zip(&computed) {
+            self.cache.put(text, classification);
+        }
+        for (text, found) in texts.iter().zip(&mut found) {
+            found.get_or_insert_with(|| computed[missing[&**text]].clone());
+        }
+        found.into_iter().flatten().collect()
+    }
+
+    /// Texts whose classification was remembered and texts that had to be read, since the start.
+    #[must_use]
+    pub fn cache_counts(&self) -> (u64, u64) {
+        self.cache.counts()
+    }
+
+    /// How much each of the first words of a text speaks for its most probable level, by leaving
+    /// it out. Takes as long as classifying as many texts as there are words, at most 48.
+    #[must_use]
+    pub fn explain(&self, text: &str) -> Explanation {
+        let text = screen::normalized(text);
+        let whole = self.judge(&[&text]).remove(0);
+        let level = top(&whole.probabilities);
+        let (words, texts): (Vec<_>, Vec<_>) =
+            explanation::occluded(screen::beginning(&text)).into_iter().unzip();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let tokens = self.tokens(&texts);
+        // The network that answered is the one to explain.
+        let judgements = self.cascade.judge_by(whole.stage, &ids(&tokens));
+        let influence = |judgement: Judgement| {
+            explanation::influence(whole.probabilities[level], judgement.probabilities[level])
+        };
+        let words = words.into_iter().zip(judgements);
+        Explanation {
+            level: Level::ALL[level],
+            words: words
+                .map(|(word, without)| Influence {
+                    word: word.to_owned(),
+                    influence: influence(without),
+                })
+                .collect(),
+        }
     }
 
     /// Unit vectors of [`Self::dimensions`] values, in order. Takes microseconds a text.
@@ -104,20 +163,13 @@ impl Engine {
         tokens.iter().map(|tokens| self.words.embedding(&tokens.ids)).collect()
     }
 
-    /// Classifies and embeds texts of any kind, in order. The outcome for a text does not depend
-    /// on the texts beside it (to 1e-5). A text that was seen lately costs next to nothing.
+    /// Classifies and embeds texts of any kind, in order.
     #[must_use]
     pub fn analyze(&self, texts: &[&str]) -> Vec<Analysis> {
-        let tokens = self.tokens(texts);
-        let judgements = self.judgements(&tokens);
-        texts
-            .iter()
-            .zip(&tokens)
-            .zip(judgements)
-            .map(|((text, tokens), judgement)| Analysis {
-                classification: self.describe(text, tokens, judgement),
-                embedding: self.words.embedding(&tokens.ids),
-            })
+        self.classify(texts)
+            .into_iter()
+            .zip(self.embed(texts))
+            .map(|(classification, embedding)| Analysis { classification, embedding })
             .collect()
     }
 
@@ -129,13 +181,14 @@ impl Engine {
         validation::validate(question, classification)
     }
 
-    /// Probabilities by level, past the cache, on one thread.
-    pub(crate) fn predict(&self, texts: &[&str]) -> Vec<[f32; 6]> {
-        self.workers.run(|| {
-            let tokens = self.tokens(texts);
-            let ids: Vec<&[u32]> = tokens.iter().map(|tokens| &*tokens.ids).collect();
-            self.compute(&ids).into_iter().map(|judgement| judgement.probabilities).collect()
-        })
+    /// What the networks say, past the cache.
+    pub(crate) fn judge(&self, texts: &[&str]) -> Vec<Judgement> {
+        self.cascade.judge(&ids(&self.tokens(texts)))
+    }
+
+    /// Whether no level is probable enough to be relied on.
+    pub(crate) fn is_unsure(&self, probabilities: &[f32; 6]) -> bool {
+        probabilities[top(probabilities)] < self.abstain
     }
 
     /// The levels that count as present: those that reach the threshold, else the top one.
@@ -156,46 +209,11 @@ impl Engine {
         texts.iter().map(read).collect()
     }
 
-    fn judgements(&self, tokens: &[Tokens]) -> Vec<Judgement> {
-        let mut known = HashMap::new();
-        let mut missing = Vec::new();
-        {
-            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            for Tokens { ids, .. } in tokens {
-                if known.contains_key(&**ids) {
-                    continue;
-                }
-                let hit = cache.get(ids).copied();
-                if hit.is_none() {
-                    missing.push(&**ids);
-                }
-                known.insert(&**ids, hit);
-            }
-        }
-        if !missing.is_empty() {
-            let computed = self.workers.run(|| self.compute(&missing));
-            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            for (ids, judgement) in missing.into_iter().zip(computed) {
-                cache.put(ids.into(), judgement);
-                known.insert(ids, Some(judgement));
-            }
-        }
-        tokens
-            .iter()
-            .map(|tokens| known[&*tokens.ids].expect("what was missing was computed"))
-            .collect()
-    }
-
-    fn compute(&self, texts: &[&[u32]]) -> Vec<Judgement> {
-        let mut judgements = Vec::with_capacity(texts.len());
-        let mut rest = texts;
-        while !rest.is_empty() {
-            let (batch, after) = rest.split_at(batch_len(rest));
-            let pooled = self.encoder.pooled(batch).expect("shapes were checked on loading");
-            judgements.extend(pooled.into_iter().map(|pooled| self.heads.judge(&pooled)));
-            rest = after;
-        }
-        judgements
+    fn classify_anew(&self, texts: &[&str]) -> Vec<Classification> {
+        let tokens = self.tokens(texts);
+        let judgements = self.cascade.judge(&ids(&tokens));
+        let read = texts.iter().zip(&tokens).zip(judgements);
+        read.map(|((text, tokens), judgement)| self.describe(text, tokens, judgement)).collect()
     }
 
     fn describe(&self, text: &str, tokens: &Tokens, judgement: Judgement) -> Classification {
@@ -222,6 +240,7 @@ impl Engine {
         Classification {
             verdict,
             top: Level::ALL[top(&probabilities)],
+            unsure: self.is_unsure(&probabilities),
             levels,
             probabilities: probabilities.into(),
             language,
@@ -238,12 +257,6 @@ pub(crate) fn top(probabilities: &[f32; 6]) -> usize {
     )
 }
 
-/// How many of the texts go into the next batch: at least one.
-fn batch_len(texts: &[&[u32]]) -> usize {
-    let mut tokens = 0;
-    let fitting = texts.iter().take_while(|text| {
-        tokens += text.len();
-        tokens <= BATCH_TOKENS
-    });
-    fitting.count().max(1)
+fn ids(tokens: &[Tokens]) -> Vec<&[u32]> {
+    tokens.iter().map(|tokens| &*tokens.ids).collect()
 }

@@ -19,9 +19,6 @@ pub enum Error {
         /// What is wrong and what was expected.
         problem: String,
     },
-    /// The system gives no threads to compute on.
-    #[error("cannot start threads: {0}")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
     /// A row to evaluate is malformed or cannot be read.
     #[error("line {line}: {problem}")]
     Row {

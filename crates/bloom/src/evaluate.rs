@@ -17,7 +17,7 @@ use std::{
 use quizmentor_core::Level;
 use serde::{Deserialize, Serialize};
 
-use crate::{Engine, Error};
+use crate::{Engine, Error, cascade::Stage};
 use tally::Tally;
 
 /// Rows classified at once.
@@ -30,6 +30,10 @@ pub struct Report {
     pub model: String,
     /// Rows divided by the time spent on classifying them (word pieces included), on one thread.
     pub questions_per_second: f64,
+    /// Share of the rows that the student answered alone.
+    pub answered_by_student: f64,
+    /// Share of the rows whose level the model left open.
+    pub unsure: f64,
     /// Over all rows.
     pub overall: Measures,
     /// By the rows' `source`.
@@ -92,7 +96,7 @@ pub fn bloom(
 ) -> Result<Report, Error> {
     let mut sources: BTreeMap<String, Tally> = BTreeMap::new();
     let mut spent = Duration::ZERO;
-    let mut done = 0;
+    let (mut done, mut by_student, mut unsure) = (0, 0, 0);
     let mut rows = rows.lines().zip(1..).filter_map(|(line, number)| parse(line, number));
     loop {
         let chunk: Vec<Row> = rows.by_ref().take(CHUNK).collect::<Result<_, _>>()?;
@@ -101,10 +105,13 @@ pub fn bloom(
         }
         let texts: Vec<&str> = chunk.iter().map(|row| row.text.as_str()).collect();
         let start = Instant::now();
-        let predictions = engine.predict(&texts);
+        let judgements = engine.judge(&texts);
         spent += start.elapsed();
         done += chunk.len() as u64;
-        for (row, probabilities) in chunk.into_iter().zip(predictions) {
+        for (row, judgement) in chunk.into_iter().zip(judgements) {
+            let probabilities = judgement.probabilities;
+            by_student += u64::from(judgement.stage == Stage::Student);
+            unsure += u64::from(engine.is_unsure(&probabilities));
             let decided = engine.decide(&probabilities);
             sources.entry(row.source).or_default().add(
                 labels(&row.labels),
@@ -120,6 +127,8 @@ pub fn bloom(
     Ok(Report {
         model: engine.version().to_owned(),
         questions_per_second: done as f64 / spent.as_secs_f64(),
+        answered_by_student: by_student as f64 / done as f64,
+        unsure: unsure as f64 / done as f64,
         overall: tally::overall(sources.values()),
         sources: sources.iter().map(|(name, tally)| (name.clone(), tally.measures())).collect(),
     })

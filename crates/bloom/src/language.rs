@@ -64,7 +64,8 @@ const ENGLISH: [&str; 48] = [
 ];
 
 /// The language of the beginning of a text.
-pub(crate) fn detect(text: &str) -> Language {
+#[must_use]
+pub fn detect(text: &str) -> Language {
     let sample: String = text.chars().take(SAMPLE).collect();
     let letters = sample.chars().filter(|c| c.is_alphabetic()).count();
     let undetermined = || Language { code: "und".into(), confidence: 0.0, known: true };

@@ -1,5 +1,7 @@
 //! Telling texts that are no question, by simple signs and without the model.
 
+use std::borrow::Cow;
+
 use quizmentor_core::limits;
 
 use crate::Reason;
@@ -14,6 +16,25 @@ const PROSE_WORDS: usize = 4;
 /// As much of a text as is looked at.
 pub(crate) fn beginning(text: &str) -> &str {
     &text[..text.floor_char_boundary(limits::CLASSIFY_TEXT)]
+}
+
+/// The text without white space at the ends of its lines and without empty lines, its words set
+/// apart by single spaces. To the model it is the same text.
+pub(crate) fn normalized(text: &str) -> Cow<'_, str> {
+    let mut normal = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut words = line.split_whitespace().peekable();
+        if words.peek().is_some() && !normal.is_empty() {
+            normal.push('\n');
+        }
+        while let Some(word) = words.next() {
+            normal.push_str(word);
+            if words.peek().is_some() {
+                normal.push(' ');
+            }
+        }
+    }
+    if normal == text { Cow::Borrowed(text) } else { Cow::Owned(normal) }
 }
 
 /// Why the text is no question, or `None` if it may be one.
@@ -161,6 +182,20 @@ mod tests {
         ] {
             assert_eq!(not_a_question(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn white_space_makes_no_other_text() {
+        for (text, normal) in [
+            ("Why?", "Why?"),
+            ("  Why \t is\u{a0} it? \r\n", "Why is it?"),
+            ("\n\nif x:\r\n\n    y()  \n", "if x:\ny()"),
+            (" \n ", ""),
+            ("", ""),
+        ] {
+            assert_eq!(normalized(text), normal, "{text:?}");
+        }
+        assert!(matches!(normalized("Why is it?"), Cow::Borrowed(_)));
     }
 
     #[test]

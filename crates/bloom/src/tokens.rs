@@ -2,8 +2,6 @@
 
 use tokenizers::{Tokenizer, TruncationParams};
 
-use crate::{Error, artifact::Artifact};
-
 /// A text as the encoder reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tokens {
@@ -13,28 +11,24 @@ pub(crate) struct Tokens {
     pub(crate) truncated: bool,
 }
 
-/// The artifact's tokenizer, with its limits enforced.
+/// A tokenizer with its limits enforced.
 #[derive(Debug)]
 pub(crate) struct TextTokenizer(Tokenizer);
 
 impl TextTokenizer {
-    pub(crate) fn new(artifact: &Artifact) -> Result<Self, Error> {
-        let problem = |error: tokenizers::Error| artifact.tokenizer_problem(error.to_string());
-        let config = &artifact.config.encoder;
-        let mut tokenizer = Tokenizer::from_bytes(&artifact.tokenizer).map_err(problem)?;
-        let vocabulary = tokenizer.get_vocab(true);
-        if vocabulary.values().any(|&id| id as usize >= config.vocabulary) {
-            return Err(artifact.tokenizer_problem(format!(
-                "holds ids beyond the {} of the configuration",
-                config.vocabulary
-            )));
+    /// Reads `tokenizer.json`; the error says what is wrong with it.
+    pub(crate) fn new(file: &[u8], vocabulary: usize, max_tokens: usize) -> Result<Self, String> {
+        let problem = |error: tokenizers::Error| error.to_string();
+        let mut tokenizer = Tokenizer::from_bytes(file).map_err(problem)?;
+        if tokenizer.get_vocab(true).values().any(|&id| id as usize >= vocabulary) {
+            return Err(format!("holds ids beyond the {vocabulary} of the configuration"));
         }
-        let truncation = TruncationParams { max_length: config.max_tokens, ..Default::default() };
+        let truncation = TruncationParams { max_length: max_tokens, ..Default::default() };
         tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(problem)?;
         let tokenizer = Self(tokenizer);
         for sample in ["", "\u{E000}"] {
             if tokenizer.try_encode(sample).map_err(problem)?.ids.is_empty() {
-                return Err(artifact.tokenizer_problem("gives no tokens for some texts"));
+                return Err("gives no tokens for some texts".into());
             }
         }
         Ok(tokenizer)

@@ -12,7 +12,7 @@ const NAME: &str = "words";
 pub(crate) struct WordVectors(QuantizedRows);
 
 impl WordVectors {
-    pub(crate) fn new(config: &Config, tensors: &Tensors<'_>) -> Result<Self, Error> {
+    pub(crate) fn new(config: &Config, tensors: &Tensors) -> Result<Self, Error> {
         let dimensions = tensors.columns(NAME)?;
         tensors.quantized(NAME, config.encoder.vocabulary, dimensions).map(Self)
     }

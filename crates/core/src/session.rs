@@ -37,13 +37,18 @@ pub struct TestPlan {
     /// ends when the learner is above or below with 95 % probability.
     #[serde(default)]
     pub cut: Option<f64>,
-    /// Largest share of the tests that may show one question, 0 to 1.
-    #[serde(default)]
+    /// Largest share of the tests that may show one question, 0 to 1; 0.25 unless given, no limit
+    /// if null.
+    #[serde(default = "usual_exposure")]
     pub exposure: Option<f64>,
 }
 
 fn longest() -> usize {
     limits::TEST_LENGTH
+}
+
+fn usual_exposure() -> Option<f64> {
+    Some(0.25)
 }
 
 impl Default for TestPlan {
@@ -53,7 +58,7 @@ impl Default for TestPlan {
             length: longest(),
             standard_error: None,
             cut: None,
-            exposure: None,
+            exposure: usual_exposure(),
         }
     }
 }

@@ -5,29 +5,32 @@ use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use axum::Router;
 use quizmentor_api::{
-    App, Components, Compute, LINK_LIFE, LocalIdentity, Part, import_starter, invite,
+    App, Components, Compute, Consumer, LINK_LIFE, LocalIdentity, Part, Webhook, forget_state,
+    import_starter, invite,
 };
 use quizmentor_bloom::Engine;
-use quizmentor_core::{Clock, Role, SystemClock};
+use quizmentor_core::{Clock, LearnerId, Role, SystemClock};
 use quizmentor_store::{
-    cache,
+    cache::{self, Cache},
     records::{Postgres, PostgresOptions, Records, Sqlite},
-    vectors,
+    vectors::{self, Vectors},
 };
 use tokio::{task::JoinHandle, time};
 
 use crate::{
-    config::{self, Config, Role as ServerRole},
+    config::{self, Config, Role as ServerRole, Secret},
     logging,
     serve::{Application, Start},
 };
 
 /// Name of the database in the data directory.
-const DATABASE: &str = "quizmentor.db";
+pub(crate) const DATABASE: &str = "quizmentor.db";
 /// Name of the Bloom model in the models directory.
 pub(crate) const BLOOM_MODEL: &str = "bloom";
 /// Entries that the cache holds at most.
-const CACHE_ENTRIES: usize = 200_000;
+const CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
+/// Begin of all keys of the cache on a server.
+const NAMESPACE: &str = "quizmentor";
 /// Questions that can be searched by meaning at most.
 const VECTORS: usize = 1_000_000;
 /// Longest time that the records may take to answer the watchdog.
@@ -72,23 +75,25 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
             .await?
             .context("cannot load the Bloom model; --models names the directory that holds it")?,
     );
+    if start.config.server.lock_models {
+        lock(&engine);
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let dimensions = NonZeroUsize::new(engine.dimensions()).context("a model without embedding")?;
-    let entries = NonZeroUsize::new(CACHE_ENTRIES).context("a cache without room")?;
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let app = App::open(Components {
         records: Arc::clone(&records),
-        cache: Arc::new(cache::Memory::new(Arc::clone(&clock), entries)),
-        vectors: Arc::new(vectors::Memory::new(dimensions, VECTORS)),
+        cache: open_cache(&start.config, &clock).await?,
+        vectors: open_vectors(&start.config, &engine)?,
         compute: Compute::new(engine, workers),
         issuer: LocalIdentity::new(start.token_key.expose()),
         identity: Arc::new(LocalIdentity::new(start.token_key.expose())),
         clock: Arc::clone(&clock),
+        experiment: start.config.experiment.0.clone(),
     })
     .await?;
     let roles = &start.config.server.roles;
     Ok(Installation {
-        background: background(&app, roles),
+        background: background(&app, &start.config)?,
         parts: parts(roles),
         welcome: welcome(records.as_ref(), clock.as_ref(), imported, &start.base_url).await?,
         app,
@@ -96,20 +101,86 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
     })
 }
 
+fn lock(engine: &Engine) {
+    if let Err(error) = engine.lock_memory() {
+        tracing::warn!(
+            %error,
+            "server.lock_models: the models stay in memory that may be paged out; raise the limit \
+             of locked memory (LimitMEMLOCK= of the unit, ulimit -l)"
+        );
+    }
+}
+
 /// The records: on the server that is set, else in the data directory.
 pub(crate) async fn open_records(
     config: &Config,
     data_dir: &Path,
 ) -> anyhow::Result<Arc<dyn Records>> {
+    Ok(match postgres(config)? {
+        Some(options) => Arc::new(Postgres::open(&options).await?),
+        None => Arc::new(Sqlite::open(data_dir.join(DATABASE)).await?),
+    })
+}
+
+/// How to reach the database that is set; `None` for SQLite.
+pub(crate) fn postgres(config: &Config) -> anyhow::Result<Option<PostgresOptions>> {
     let config::Records { url, password_file } = &config.records;
+    let Some(url) = url else { return Ok(None) };
+    let options = PostgresOptions::new(url.as_str())?;
+    let password = config::shared_secret(password_file.as_deref(), "records-password")?;
+    Ok(Some(match password {
+        Some(password) => options.password(password.text()?),
+        None => options,
+    }))
+}
+
+/// Drops what the cache keeps of a learner whom the records have erased.
+pub(crate) async fn forget(config: &Config, learner: LearnerId) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    forget_state(open_cache(config, &clock).await?.as_ref(), learner).await?;
+    Ok(())
+}
+
+/// Those who are told of events.
+fn consumers(config: &Config) -> anyhow::Result<Vec<Arc<dyn Consumer>>> {
+    let config::Events { webhook, key_file } = &config.events;
+    let Some(webhook) = webhook else { return Ok(Vec::new()) };
+    let key = config::shared_secret(key_file.as_deref(), "webhook-key")?
+        .context("a webhook needs a signing key: set key_file in [events]")?;
+    let url = webhook.as_str().parse().context("[events] webhook")?;
+    Ok(vec![Arc::new(Webhook::new(url, key.expose()))])
+}
+
+/// The cache: on the server that is set, else in memory. A server that is away may come later.
+pub(crate) async fn open_cache(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn Cache>> {
+    let config::Cache { url, password_file } = &config.cache;
     let Some(url) = url else {
-        return Ok(Arc::new(Sqlite::open(data_dir.join(DATABASE)).await?));
+        return Ok(Arc::new(cache::Memory::new(Arc::clone(clock), CACHE_ENTRIES)));
     };
-    let mut options = PostgresOptions::new(url.as_str())?;
-    if let Some(password) = config::shared_secret(password_file.as_deref(), "records-password")? {
-        options = options.password(password.text()?);
+    let password = config::shared_secret(password_file.as_deref(), "cache-password")?;
+    let password = password.as_ref().map(Secret::text).transpose()?;
+    let cache = cache::Redis::new(url.as_str(), password, NAMESPACE)?;
+    if let Err(error) = cache.ping().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "serving without the cache");
     }
-    Ok(Arc::new(Postgres::open(&options).await?))
+    Ok(Arc::new(cache))
+}
+
+/// The vectors: on the server that is set, else in memory. Each model has a collection of its own,
+/// so that processes with different ones can run side by side.
+pub(crate) fn open_vectors(config: &Config, engine: &Engine) -> anyhow::Result<Arc<dyn Vectors>> {
+    let config::Vectors { url, api_key_file } = &config.vectors;
+    let dimensions = NonZeroUsize::new(engine.dimensions()).context("a model without embedding")?;
+    let Some(url) = url else {
+        return Ok(Arc::new(vectors::Memory::new(dimensions, VECTORS)));
+    };
+    let key = config::shared_secret(api_key_file.as_deref(), "vectors-api-key")?;
+    let key = key.as_ref().map(Secret::text).transpose()?;
+    let collection = format!("{NAMESPACE}-{}", engine.version());
+    Ok(Arc::new(vectors::Qdrant::new(url.as_str(), key, &collection, dimensions)?))
 }
 
 /// A one-time link to sign in, and the minutes that it lasts.
@@ -154,16 +225,22 @@ fn parts(roles: &[ServerRole]) -> Vec<Part> {
         .collect()
 }
 
-fn background(app: &Arc<App>, roles: &[ServerRole]) -> Vec<JoinHandle<()>> {
-    let mut tasks = vec![tokio::spawn(Arc::clone(app).follow_bank())];
+fn background(app: &Arc<App>, config: &Config) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let roles = &config.server.roles;
+    let mut tasks = vec![
+        tokio::spawn(Arc::clone(app).follow_bank()),
+        tokio::spawn(Arc::clone(app).follow_news()),
+    ];
     if roles.contains(&ServerRole::Jobs) {
         tasks.push(tokio::spawn(Arc::clone(app).learn_model()));
+        tasks.push(tokio::spawn(Arc::clone(app).deliver_events(consumers(config)?)));
     }
-    // The embedded vectors live in this process, so whoever searches them fills them.
-    if roles.contains(&ServerRole::Bank) || roles.contains(&ServerRole::Jobs) {
+    // Vectors in memory are this process's own, so whoever searches them fills them.
+    let fills = config.vectors.url.is_none() && roles.contains(&ServerRole::Bank);
+    if fills || roles.contains(&ServerRole::Jobs) {
         tasks.push(tokio::spawn(Arc::clone(app).analyze_questions()));
     }
-    tasks
+    Ok(tasks)
 }
 
 impl Application for Installation {
@@ -183,6 +260,10 @@ impl Application for Installation {
             .await
             .context("the records do not answer")??;
         Ok(())
+    }
+
+    fn drain(&self) {
+        self.app.end_listening();
     }
 
     async fn close(&self) {

@@ -5,7 +5,14 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    commands::{classify::Classify, eval::Eval, invite::Invite, simulate::Simulate},
+    commands::{
+        classify::Classify,
+        doctor::Doctor,
+        eval::Eval,
+        invite::Invite,
+        simulate::Simulate,
+        stores::{Backup, Jobs, Learner, Place, Restore},
+    },
     config::{self, Config, Mistakes, Role},
 };
 
@@ -34,6 +41,20 @@ pub(crate) enum Command {
     Eval(Eval),
     /// Let synthetic learners practise on a running server, and measure it
     Simulate(Simulate),
+    /// Check all that serving needs, and say what to do
+    Doctor(Doctor),
+    /// Bring the records to the present schema
+    Migrate(Place),
+    /// Write everything that is durable to a file
+    Backup(Backup),
+    /// Fill an empty installation from a backup, whichever database it uses
+    Restore(Restore),
+    /// Export or erase a learner's data
+    #[command(subcommand)]
+    Learner(Learner),
+    /// Look at jobs that were given up, and try them again
+    #[command(subcommand)]
+    Jobs(Jobs),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),

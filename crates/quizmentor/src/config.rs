@@ -1,13 +1,15 @@
 //! Settings: documented defaults, one TOML file, the environment, flags.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::Context;
 use clap::ValueEnum;
+use ipnet::IpNet;
+use quizmentor_api::{Experiment, ExperimentError};
 use serde::{Deserialize, Deserializer, de::Error};
 use tracing_subscriber::EnvFilter;
 
@@ -17,7 +19,7 @@ mod stores;
 
 pub(crate) use secret::{Secret, shared_secret, token_key};
 pub(crate) use source::{Mistakes, load};
-pub(crate) use stores::{Cache, Records, Vectors};
+pub(crate) use stores::{Cache, Events, Records, Vectors};
 
 /// The default settings with their explanations, as a file to start from.
 pub(crate) const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -30,9 +32,11 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) auth: Auth,
+    pub(crate) experiment: Running,
     pub(crate) records: Records,
     pub(crate) cache: Cache,
     pub(crate) vectors: Vectors,
+    pub(crate) events: Events,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -45,10 +49,13 @@ pub(crate) struct Server {
     pub(crate) data_dir: Option<PathBuf>,
     #[serde(deserialize_with = "path")]
     pub(crate) models_dir: Option<PathBuf>,
+    pub(crate) lock_models: bool,
     #[serde(deserialize_with = "duration")]
     pub(crate) request_timeout: Duration,
     #[serde(deserialize_with = "duration")]
     pub(crate) drain_timeout: Duration,
+    #[serde(deserialize_with = "networks")]
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 /// Bounds on what one peer may take.
@@ -57,6 +64,14 @@ pub(crate) struct Server {
 pub(crate) struct Limits {
     #[serde(deserialize_with = "within::<_, 1, 1_000_000>")]
     pub(crate) connections: u32,
+    #[serde(deserialize_with = "within::<_, 1, 1_000_000>")]
+    pub(crate) connections_per_address: u32,
+    #[serde(deserialize_with = "within::<_, 1, 100_000>")]
+    pub(crate) requests: u32,
+    #[serde(deserialize_with = "within::<_, 0, 100_000>")]
+    pub(crate) queue: u32,
+    #[serde(deserialize_with = "duration")]
+    pub(crate) queue_timeout: Duration,
     #[serde(deserialize_with = "duration")]
     pub(crate) header_timeout: Duration,
     #[serde(deserialize_with = "duration")]
@@ -81,6 +96,30 @@ pub(crate) struct Log {
 pub(crate) struct Auth {
     #[serde(deserialize_with = "path")]
     pub(crate) token_key_file: Option<PathBuf>,
+}
+
+/// The experiment to run; none while its name is empty.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "ExperimentTable")]
+pub(crate) struct Running(pub(crate) Option<Experiment>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExperimentTable {
+    name: String,
+    control: String,
+    treatment: String,
+    share: f64,
+}
+
+impl TryFrom<ExperimentTable> for Running {
+    type Error = ExperimentError;
+
+    fn try_from(table: ExperimentTable) -> Result<Self, ExperimentError> {
+        let ExperimentTable { name, control, treatment, share } = table;
+        let experiment = Experiment::new(&name, &control, &treatment, share)?;
+        Ok(Self((!name.is_empty()).then_some(experiment)))
+    }
 }
 
 /// A group of routes and tasks that a process takes on.
@@ -139,6 +178,17 @@ fn roles<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Role>, D::Error> {
         return Err(D::Error::custom("a process needs at least one role"));
     }
     Ok(roles)
+}
+
+/// Networks, or single addresses.
+fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: String| {
+        text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+            let examples = "such as \"10.0.0.7\" or \"10.0.0.0/8\"";
+            D::Error::custom(format!("\"{text}\" is no address or network, {examples}"))
+        })
+    };
+    Vec::<String>::deserialize(input)?.into_iter().map(network).collect()
 }
 
 fn path<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::Error> {

@@ -38,6 +38,12 @@ fn main() -> ExitCode {
         Some(Command::Eval(command)) => commands::eval::run(&command),
         Some(Command::Invite(arguments)) => commands::invite::run(&arguments),
         Some(Command::Simulate(arguments)) => commands::simulate::run(&arguments),
+        Some(Command::Migrate(place)) => commands::stores::migrate(&place),
+        Some(Command::Backup(arguments)) => commands::stores::backup(&arguments),
+        Some(Command::Restore(arguments)) => commands::stores::restore(&arguments),
+        Some(Command::Learner(command)) => commands::stores::learner(&command),
+        Some(Command::Jobs(command)) => commands::stores::jobs(&command),
+        Some(Command::Doctor(arguments)) => commands::doctor::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,6 +70,8 @@ fn serve(flags: &ServeArguments) -> anyhow::Result<()> {
     let inherited = lifecycle::sockets::inherit()?;
     let config = flags.settings()?;
     let filter = logging::init(&config.log.filter)?;
+    lifecycle::descriptors::raise_limit();
+    lifecycle::descriptors::check_room(config.limits.connections);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -4,8 +4,11 @@
 //! their own are kept to the microsecond; finer digits are dropped. Counters and versions stay
 //! below 2⁶³.
 
+mod copy;
+mod diagnosis;
 mod encoding;
 mod group;
+mod job;
 mod postgres;
 mod rows;
 mod sqlite;
@@ -17,8 +20,13 @@ use quizmentor_core::{
     AnswerId, LearnerId, Level, Question, QuestionId, Response, Role, Session, SessionId, SkillId,
     Status, Timestamp,
 };
+use tokio::sync::mpsc;
+use uuid::Uuid;
 
 pub use self::{
+    copy::Entry,
+    diagnosis::Diagnosis,
+    job::{Job, NewJob},
     postgres::{Postgres, PostgresOptions},
     sqlite::Sqlite,
 };
@@ -392,6 +400,50 @@ pub trait Records: Send + Sync {
     /// Events after `after_sequence` that were not acknowledged, in order.
     async fn outbox_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<OutboxEvent>>;
 
-    /// Removes the events up to and including `upto_sequence`.
-    async fn outbox_acknowledge(&self, upto_sequence: u64) -> Result<()>;
+    /// Removes the events up to and including `upto_sequence` and adds the jobs that come of
+    /// them, all or none. A job whose id is there already stays as it is.
+    async fn outbox_acknowledge(&self, upto_sequence: u64, jobs: &[NewJob]) -> Result<()>;
+
+    /// Leases jobs of `kind` that are due at `now`, the longest due first, until `until`; after
+    /// that they are due again. Of callers at the same time each gets others.
+    async fn lease_jobs(
+        &self,
+        kind: &str,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>>;
+
+    /// Removes a job that is done; `false` when its lease has passed to another.
+    async fn finish_job(&self, job: &Job) -> Result<bool>;
+
+    /// Notes why a job failed, and when it is due again; `None` gives it up. `false` when its
+    /// lease has passed to another.
+    async fn fail_job(&self, job: &Job, error: &str, retry: Option<Timestamp>) -> Result<bool>;
+
+    /// Jobs that were given up, in order of their ids, from the one after `after`.
+    async fn dead_jobs(&self, after: Option<Uuid>, limit: usize) -> Result<Page<Job>>;
+
+    /// Makes the job that was given up with the id `only`, or all of them, due at `now` as if
+    /// they were new; how many.
+    async fn revive_jobs(&self, only: Option<Uuid>, now: Timestamp) -> Result<u64>;
+
+    /// When a learner was created; `None` without such a learner.
+    async fn learner_created(&self, id: LearnerId) -> Result<Option<Timestamp>>;
+
+    /// Removes a learner and everything of theirs: links, sessions, answers, state, and the
+    /// events and jobs that tell of them.
+    ///
+    /// # Errors
+    /// `NotFound` without such a learner.
+    async fn erase_learner(&self, id: LearnerId) -> Result<()>;
+
+    /// Sends everything as it is at one moment to `sink`, in the order in which it can be loaded.
+    async fn dump(&self, sink: mpsc::Sender<Entry>) -> Result<()>;
+
+    /// Fills empty records with what was dumped from others, all or none.
+    ///
+    /// # Errors
+    /// `Conflict` when the records hold anything; `Invalid` when the last entry is missing.
+    async fn load(&self, entries: mpsc::Receiver<Entry>) -> Result<()>;
 }

@@ -1,11 +1,14 @@
 use axum::{
     Router,
     body::{Body, Bytes},
-    http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header},
 };
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
+
+/// Content type of a stream of events.
+const EVENTS: &str = "text/event-stream";
 
 /// Sends requests straight to the routes.
 #[derive(Clone)]
@@ -26,15 +29,32 @@ impl Client {
         Self { router: self.router.clone(), token: Some(token) }
     }
 
-    /// Sends `request`, with this client's token unless it has another.
-    pub async fn send(&self, mut request: Request<Body>) -> Reply {
+    /// A client with this one's token, if it has one, of another installation.
+    #[must_use]
+    pub fn at(&self, other: &Self) -> Self {
+        Self { router: other.router.clone(), token: self.token.clone() }
+    }
+
+    /// The response to a GET, whose body may go on for ever.
+    pub async fn open(&self, path: &str) -> Response<Body> {
+        self.respond(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn respond(&self, mut request: Request<Body>) -> Response<Body> {
         if let Some(token) = &self.token {
             request.headers_mut().entry(header::AUTHORIZATION).or_insert_with(|| token.clone());
         }
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Sends `request`, with this client's token unless it has another. Of a stream of events,
+    /// which has no end, none is awaited.
+    pub async fn send(&self, request: Request<Body>) -> Reply {
         let request_line = format!("{} {}", request.method(), request.uri());
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.respond(request).await;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let is_endless = parts.headers.get(header::CONTENT_TYPE).is_some_and(|of| of == EVENTS);
+        let body = if is_endless { Bytes::new() } else { body.collect().await.unwrap().to_bytes() };
         Reply { request: request_line, status: parts.status, headers: parts.headers, body }
     }
 

@@ -8,7 +8,7 @@ use quizmentor_api::{App, Components, Compute, LocalIdentity, Part, invite, rout
 use quizmentor_bloom::Engine;
 use quizmentor_core::{Clock, ManualClock, Question, Role, Timestamp};
 use quizmentor_store::{
-    cache,
+    cache::{self, Cache},
     records::{Records, Sqlite},
     vectors,
 };
@@ -42,24 +42,44 @@ impl Installation {
     /// An installation whose bank holds `questions`.
     pub async fn new(questions: &[Question]) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
-        let time: Arc<dyn Clock> = clock.clone();
         let records = Sqlite::in_memory().await.unwrap();
         records.put_questions(questions).await.unwrap();
+        let cache = cache::Memory::new(clock.clone(), CACHE_ENTRIES);
+        Self::over(Arc::new(records), Arc::new(cache), clock).await
+    }
+
+    /// Another process over the same records, with the cache `cache`.
+    pub async fn beside(&self, cache: Arc<dyn Cache>) -> Self {
+        Self::over(Arc::clone(&self.app.records), cache, Arc::clone(&self.clock)).await
+    }
+
+    async fn over(
+        records: Arc<dyn Records>,
+        cache: Arc<dyn Cache>,
+        clock: Arc<ManualClock>,
+    ) -> Self {
         let engine = Arc::clone(&ENGINE);
         let dimensions = NonZeroUsize::new(engine.dimensions()).unwrap();
         let app = App::open(Components {
-            records: Arc::new(records),
-            cache: Arc::new(cache::Memory::new(Arc::clone(&time), CACHE_ENTRIES)),
+            records,
+            cache,
             vectors: Arc::new(vectors::Memory::new(dimensions, VECTORS)),
             compute: Compute::new(engine, 2),
             issuer: LocalIdentity::new(&TOKEN_KEY),
             identity: Arc::new(LocalIdentity::new(&TOKEN_KEY)),
-            clock: time,
+            clock: clock.clone(),
+            experiment: None,
         })
         .await
         .unwrap();
         let client = Client::new(router(Arc::clone(&app), &Part::ALL));
         Self { app, clock, client }
+    }
+
+    /// Opens the app anew with other components.
+    pub async fn reopen(&mut self, components: Components) {
+        self.app = App::open(components).await.unwrap();
+        self.client = Client::new(router(Arc::clone(&self.app), &Part::ALL));
     }
 
     /// A client without a token.

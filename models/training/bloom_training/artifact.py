@@ -1,17 +1,45 @@
-"""The model files the Rust engine reads: config.json, tokenizer.json, model.safetensors (format 1)."""
+"""The model files the Rust engine reads (format 2, see FORMAT.md)."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-FORMAT = 1
-FILES = ("config.json", "tokenizer.json", "model.safetensors")
-MATRICES = ("qkv", "attention_output", "up", "down")
+FORMAT = 2
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+ENCODER = "model.safetensors"
+STUDENT = "student.safetensors"
+WORDS = "words.safetensors"
+FILES = (CONFIG, TOKENIZER, STUDENT, ENCODER, WORDS)
+ROUNDED = {
+    ENCODER: ("word", "qkv", "attention_output", "up", "down"),
+    STUDENT: ("embeddings", "convolution", "hidden", "output", "route"),
+    WORDS: ("words",),
+}
+"""Matrices that each file stores in 8 bits, by the last part of the name before ``.weight``."""
 _ZERO = 128
 _LIMIT = 127
+
+Tensors = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model's files, with all matrices in float.
+
+    Attributes:
+        config: what config.json says, without ``format``.
+        tokenizer: over the kept vocabulary.
+        tensors: by file name, then by tensor name.
+    """
+
+    config: dict
+    tokenizer: Tokenizer
+    tensors: dict[str, Tensors]
 
 
 def quantise_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -34,34 +62,45 @@ def dequantise_rows(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return (weight.astype(np.float32) - _ZERO) * scale[:, None]
 
 
-def is_quantised(name: str) -> bool:
-    """Whether the tensor of this name is stored in 8 bits."""
-    prefix, _, last = name.rpartition(".")
-    return last == "weight" and (prefix == "embeddings.word" or prefix.rpartition(".")[2] in MATRICES)
-
-
-def write(folder: Path, config: dict, tokenizer: Tokenizer, tensors: dict[str, np.ndarray]) -> None:
-    """Writes the three files; tensors are float arrays under the artifact's names."""
+def write(folder: Path, artifact: Artifact) -> None:
+    """Writes the five files."""
     folder.mkdir(parents=True, exist_ok=True)
-    stored: dict[str, np.ndarray] = {}
-    for name, value in sorted(tensors.items()):
-        if is_quantised(name):
-            stored[name], stored[name.removesuffix("weight") + "scale"] = quantise_rows(value)
-        else:
-            stored[name] = np.ascontiguousarray(value, dtype=np.float32)
-    weights = folder / "model.safetensors"
-    save_file(stored, weights)
-    weights.chmod(0o644)
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    text = json.dumps({"format": FORMAT, **config}, indent=2)
-    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+    for file, tensors in artifact.tensors.items():
+        _write_tensors(folder / file, tensors, ROUNDED[file])
+    artifact.tokenizer.save(str(folder / TOKENIZER), pretty=False)
+    text = json.dumps({"format": FORMAT, **artifact.config}, indent=2)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
 
-def read(folder: Path) -> tuple[dict, Tokenizer, dict[str, np.ndarray]]:
-    """Reads the three files back, with the matrices in float again."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    tensors = load_file(folder / "model.safetensors")
+def read(folder: Path) -> Artifact:
+    """Reads the files back, with the weights as rounded.
+
+    Raises:
+        ValueError: the files are of another format.
+    """
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if config.pop("format") != FORMAT:
+        raise ValueError(f"{folder}: not a model of format {FORMAT}")
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    return Artifact(config, tokenizer, {file: read_tensors(folder / file) for file in ROUNDED})
+
+
+def read_tensors(path: Path) -> Tensors:
+    """Tensors of one file, those stored in 8 bits in float again."""
+    tensors = load_file(path)
     for name in [name for name in tensors if name.endswith(".scale")]:
         weight = name.removesuffix("scale") + "weight"
         tensors[weight] = dequantise_rows(tensors[weight], tensors.pop(name))
-    return config, Tokenizer.from_file(str(folder / "tokenizer.json")), tensors
+    return tensors
+
+
+def _write_tensors(path: Path, tensors: Tensors, rounded: tuple[str, ...]) -> None:
+    stored: Tensors = {}
+    for name, value in sorted(tensors.items()):
+        prefix, _, last = name.rpartition(".")
+        if last == "weight" and prefix.rpartition(".")[2] in rounded:
+            stored[name], stored[f"{prefix}.scale"] = quantise_rows(value)
+        else:
+            stored[name] = np.ascontiguousarray(value, dtype=np.float32)
+    save_file(stored, path)
+    path.chmod(0o644)

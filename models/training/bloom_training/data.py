@@ -34,7 +34,7 @@ class Source:
 SOURCES = {
     "edm2022": Source("objectives", 1, 1.0),
     "yahya2012": Source("exam", 4, 1.0),
-    "vmd7_extra": Source("exam", 1, 0.3),
+    "vmd7_extra": Source("exam_noisy", 1, 0.5),
     "kaggle8k": Source("exam_noisy", 1, 0.8),
     "aeqg2024": Source("generated", 2, 1.0),
 }

@@ -1,7 +1,7 @@
-"""Fine-tuning: recipe, loss, and a loop that can be stopped and taken up again."""
+"""Fine-tuning of the encoder: recipe, what each head is taught, and a loop that can be stopped and taken up again."""
 
+import copy
 import dataclasses
-import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from bloom_training import base, layout
-from bloom_training.data import LEVELS, SOURCES, Row, epoch_batches, pad, tokenise
+from bloom_training import base, layout, stages
+from bloom_training.data import LEVELS, Row, epoch_batches, pad, tokenise
+from bloom_training.lessons import HEADS, Lessons
 from bloom_training.model import BloomModel
 
-HEADS = ("objectives", "exam", "exam_noisy", "generated", "general")
-GENERAL = HEADS.index("general")
 CHECKPOINT_STEPS = 200
 
 
@@ -31,10 +30,9 @@ class Recipe:
         batch: texts a step.
         rate: peak learning rate of the last layer; linear warm-up over 6 % of the steps, then linear decay to 0.
         rate_decay: factor of the rate from each layer to the one below it. Word embeddings stay as they are.
-        head_rate: peak learning rate of heads and gate.
+        frozen_layers: lowest layers that stay as they are, with the embeddings, if there are any.
+        head_rate: peak learning rate of the heads.
         average: decay of the running average of the weights, which is what is kept.
-        general_weight: weight of the loss of the head that learns from every source.
-        gate_smoothing: share of the gate's target that goes to that head.
         seed: of batches and dropout.
     """
 
@@ -42,24 +40,25 @@ class Recipe:
     batch: int = 32
     rate: float = 2e-4
     rate_decay: float = 0.85
+    frozen_layers: int = 0
     head_rate: float = 1e-3
     average: float = 0.998
-    general_weight: float = 0.5
-    gate_smoothing: float = 0.2
     seed: int = 1
 
 
 def new_model(tokenizer: Tokenizer, old_ids: np.ndarray) -> BloomModel:
-    """The base encoder with heads at zero; the gate is drawn from torch's generator (constant in a new process)."""
+    """The base encoder with heads at zero."""
     model = BloomModel(tokenizer.get_vocab_size(), base.MAX_TOKENS, len(HEADS), len(LEVELS))
     tensors = layout.from_base(base.base_weights(), old_ids, base.MAX_TOKENS)
     missing, unknown = model.load_state_dict({k: torch.tensor(v) for k, v in tensors.items()}, strict=False)
-    if unknown or {name.partition(".")[0] for name in missing} != {"heads", "gate"}:
+    if unknown or {name.partition(".")[0] for name in missing} != {"heads"}:
         raise ValueError(f"base encoder does not fit: missing {missing}, unknown {unknown}")
     return model
 
 
-def fit(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], recipe: Recipe, checkpoint: Path) -> BloomModel:
+def fit(
+    model: BloomModel, tokenizer: Tokenizer, rows: list[Row], lessons: Lessons, recipe: Recipe, checkpoint: Path
+) -> BloomModel:
     """Trains in place and returns the model with averaged weights.
 
     A checkpoint of the same recipe and number of rows at ``checkpoint`` is taken up where it stopped.
@@ -75,16 +74,12 @@ def fit(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], recipe: Recipe
     ]
     run = _Run(model, recipe, len(batches), identity=f"{dataclasses.asdict(recipe)} {len(rows)}")
     run.resume(checkpoint)
-    targets = torch.tensor(np.stack([row.target for row in rows]))
-    heads = torch.tensor([HEADS.index(SOURCES[row.source].head) for row in rows])
-    weights = torch.tensor([SOURCES[row.source].weight for row in rows])
     model.train()
     progress = tqdm(total=len(batches), initial=run.step, unit="step", mininterval=5)
     while run.step < len(batches):
         batch = batches[run.step]
         ids, mask = pad([texts[index] for index in batch])
-        head_logits, gate_logits = model(ids, mask)
-        loss = _loss(head_logits, gate_logits, targets[batch], heads[batch], weights[batch], recipe)
+        loss = _loss(model(ids, mask), lessons, batch)
         run.advance(loss)
         progress.update()
         progress.set_postfix(loss=f"{run.smooth_loss:.3f}", refresh=False)
@@ -95,22 +90,26 @@ def fit(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], recipe: Recipe
     return model.eval()
 
 
-def _loss(
-    head_logits: Tensor, gate_logits: Tensor, targets: Tensor, heads: Tensor, weights: Tensor, recipe: Recipe
-) -> Tensor:
-    """Cross-entropy of each row's own head and of the general head, plus the gate's."""
-    own = head_logits[torch.arange(len(heads)), heads]
-    own_loss = F.binary_cross_entropy_with_logits(own, targets, reduction="none").sum(1)
-    general_loss = F.binary_cross_entropy_with_logits(head_logits[:, GENERAL], targets, reduction="none").sum(1)
-    gate_target = F.one_hot(heads, len(HEADS)) * (1 - recipe.gate_smoothing)
-    gate_target[:, GENERAL] += recipe.gate_smoothing
-    gate_loss = F.cross_entropy(gate_logits, gate_target)
-    return (weights * (own_loss + recipe.general_weight * general_loss)).mean() + gate_loss
+def mean_of(models: list[BloomModel]) -> BloomModel:
+    """The model of mean weights; sound for models that went on from one start (Wortsman et al., "Model soups", 2022)."""
+    soup = copy.deepcopy(models[0])
+    states = [model.state_dict() for model in models]
+    soup.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
+    return soup.eval()
+
+
+def _loss(head_logits: Tensor, lessons: Lessons, batch: list[int]) -> Tensor:
+    """Cross-entropy of the heads with what they are taught."""
+    entropy = F.binary_cross_entropy_with_logits(head_logits, lessons.targets[batch], reduction="none").sum(2)
+    return (lessons.weights[batch] * entropy).sum(1).mean()
 
 
 def _parameter_groups(model: BloomModel, recipe: Recipe) -> list[dict]:
     """Rates fall with depth; no weight decay on biases and norms; word embeddings are frozen."""
     model.embeddings.word.weight.requires_grad_(False)
+    if recipe.frozen_layers:
+        model.embeddings.requires_grad_(False)
+        model.layers[: recipe.frozen_layers].requires_grad_(False)
     depth_rate = {"embeddings": recipe.rate * recipe.rate_decay**layout.LAYERS}
     for layer in range(layout.LAYERS):
         depth_rate[f"layers.{layer}"] = recipe.rate * recipe.rate_decay ** (layout.LAYERS - 1 - layer)
@@ -166,8 +165,7 @@ class _Run:
             "schedule": self.schedule.state_dict(),
             "chance": torch.get_rng_state(),
         }
-        torch.save(state, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        stages.write(path, state)
 
     def resume(self, path: Path) -> None:
         """Takes up the checkpoint at ``path`` if there is one.

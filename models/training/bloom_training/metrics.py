@@ -66,5 +66,23 @@ def report(rows: list[Row], probability: np.ndarray) -> dict:
     return figures
 
 
+def share_by_source(rows: list[Row], chosen: np.ndarray) -> dict[str, float]:
+    """Share of the rows of each source, and of all, for which ``chosen`` (bool, shape [rows]) is true."""
+    sources = np.array([row.source for row in rows])
+    shares = {source: float(chosen[sources == source].mean()) for source in sorted(set(sources.tolist()))}
+    return {name: round(share, 3) for name, share in {**shares, "all": float(chosen.mean())}.items()}
+
+
+def by_share(rows: list[Row], student: np.ndarray, both: np.ndarray, certainty: np.ndarray) -> list[dict]:
+    """Mean or macro F1 by source if the student answered the surest 0, 10, ... 100 % alone."""
+    curve = []
+    for tenth in range(11):
+        alone = certainty >= (np.quantile(certainty, 1 - tenth / 10) if tenth else np.inf)
+        figures = report(rows, np.where(alone[:, None], student, both))
+        f1 = {name: figure.get("mean_f1", figure.get("macro_f1")) for name, figure in figures.items() if isinstance(figure, dict)}
+        curve.append({"share": tenth / 10, "ece": figures["ece"], **f1})
+    return curve
+
+
 def _rounded(values: list[float]) -> list[float]:
     return [round(float(value), 3) for value in values]

@@ -1,72 +1,36 @@
-"""Heads and gate fitted anew to the vectors of the finished encoder: convex problems, solved to their end."""
+"""The exam head fitted anew to the vectors of the finished encoder: a convex problem, solved to its end."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bloom_training.data import SOURCES, Row
-from bloom_training.fit import GENERAL, HEADS
+from bloom_training.lessons import EXAM, Lessons
 from bloom_training.model import BloomModel
 from bloom_training.solve import minimise
 
-HEAD_RIDGE = 30.0
-GATE_RIDGE = 1.0
-GENERAL_SHARE = 0.1
-"""Share of the gate that every text leaves to the general head, as an ensemble against unfamiliar conventions."""
+RIDGE = 1.0
+"""Strength of the pull to the head as trained."""
 
 
-def polish(model: BloomModel, pooled: Tensor, rows: list[Row]) -> None:
-    """Refits heads and gate in place.
+def refit_exam_head(model: BloomModel, pooled: Tensor, lessons: Lessons) -> None:
+    """Refits the head in place; it has more to learn from than the others, the mixed texts, once the encoder is finished.
 
     Args:
-        model: whose heads start the fit and are what its ridge pulls to.
-        pooled: the encoder's vectors of ``rows``, shape [rows, HIDDEN].
-        rows: the training rows.
+        model: whose exam head starts the fit.
+        pooled: the encoder's vectors of the texts, shape [texts, HIDDEN].
+        lessons: what the head is taught about them.
     """
-    targets = torch.tensor([row.target.tolist() for row in rows])
-    own = torch.tensor([HEADS.index(SOURCES[row.source].head) for row in rows])
-    weights = torch.tensor([SOURCES[row.source].weight for row in rows])
-    share = _equal_shares(own)
-    for head in range(len(HEADS)):
-        mine = torch.ones_like(own, dtype=torch.bool) if head == GENERAL else own == head
-        row_weights = weights * share if head == GENERAL else weights
-        _fit_head(model, head, pooled[mine], targets[mine], row_weights[mine])
-    _fit_gate(model, pooled, own, share)
-
-
-def _equal_shares(own: Tensor) -> Tensor:
-    """Weights of mean 1 that let each head's rows count by the square root of their number."""
-    counts = torch.bincount(own, minlength=len(HEADS)).clamp(min=1).float()
-    shares = counts.rsqrt()[own]
-    return shares / shares.mean()
-
-
-def _fit_head(model: BloomModel, head: int, pooled: Tensor, targets: Tensor, weights: Tensor) -> None:
-    start = model.heads.weight[head].detach().clone()
+    taught = lessons.weights[:, EXAM] > 0
+    vectors, targets, weights = pooled[taught], lessons.targets[taught, EXAM], lessons.weights[taught, EXAM]
+    start = model.heads.weight[EXAM].detach().clone()
     weight = start.clone().requires_grad_()
-    bias = model.heads.bias[head].detach().clone().requires_grad_()
+    bias = model.heads.bias[EXAM].detach().clone().requires_grad_()
 
     def loss() -> Tensor:
-        entropy = F.binary_cross_entropy_with_logits(pooled @ weight.T + bias, targets, reduction="none")
-        return (weights * entropy.sum(1)).sum() + HEAD_RIDGE * (weight - start).square().sum()
+        entropy = F.binary_cross_entropy_with_logits(vectors @ weight.T + bias, targets, reduction="none").sum(1)
+        return (weights * entropy).sum() + RIDGE * (weight - start).square().sum()
 
     minimise([weight, bias], loss)
     with torch.no_grad():
-        model.heads.weight[head] = weight
-        model.heads.bias[head] = bias
-
-
-def _fit_gate(model: BloomModel, pooled: Tensor, own: Tensor, weights: Tensor) -> None:
-    target = F.one_hot(own, len(HEADS)) * (1 - GENERAL_SHARE)
-    target[:, GENERAL] += GENERAL_SHARE
-    weight = torch.zeros_like(model.gate.weight, requires_grad=True)
-    bias = torch.zeros_like(model.gate.bias, requires_grad=True)
-
-    def loss() -> Tensor:
-        entropy = F.cross_entropy(pooled @ weight.T + bias, target, reduction="none")
-        return (weights * entropy).sum() + GATE_RIDGE * weight.square().sum()
-
-    minimise([weight, bias], loss)
-    with torch.no_grad():
-        model.gate.weight.copy_(weight)
-        model.gate.bias.copy_(bias)
+        model.heads.weight[EXAM] = weight
+        model.heads.bias[EXAM] = bias

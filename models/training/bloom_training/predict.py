@@ -1,6 +1,4 @@
-"""From rows to pooled vectors, and from pooled vectors to probabilities."""
-
-from dataclasses import dataclass
+"""From rows to vectors and logits, and from those to levels."""
 
 import numpy as np
 import torch
@@ -8,48 +6,40 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from bloom_training.data import LEVELS, Row, batches_by_length, pad, tokenise
+from bloom_training.lessons import HEADS
 from bloom_training.model import HIDDEN, BloomModel
+from bloom_training.student import Student
 
 THRESHOLD = 0.5
-_EDGE = 1e-6
-
-
-@dataclass(frozen=True)
-class MixtureCalibration:
-    """Last step on the mixture: p = σ(scale · logit(m) + bias), by level."""
-
-    scale: Tensor
-    bias: Tensor
-
-    @classmethod
-    def identity(cls) -> "MixtureCalibration":
-        """Leaves the mixture as it is."""
-        return cls(torch.ones(len(LEVELS)), torch.zeros(len(LEVELS)))
-
-    def __call__(self, mixture: Tensor) -> Tensor:
-        return torch.sigmoid(self.scale * torch.logit(mixture, eps=_EDGE) + self.bias)
 
 
 @torch.no_grad()
-def pooled_vectors(model: BloomModel, tokenizer: Tokenizer, rows: list[Row]) -> Tensor:
-    """Mean-pooled vectors, shape [rows, HIDDEN], not normalised."""
+def pooled_vectors(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], rough: bool = False) -> Tensor:
+    """Mean-pooled vectors, shape [rows, HIDDEN], not normalised; ``rough`` multiplies in bfloat16, for texts to learn from."""
     texts = tokenise(tokenizer, rows)
     pooled = torch.empty(len(rows), HIDDEN)
     model.eval()
     for batch in batches_by_length(texts):
-        pooled[batch] = model.pooled(*pad([texts[index] for index in batch]))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=rough):
+            pooled[batch] = model.pooled(*pad([texts[index] for index in batch])).float()
     return pooled
 
 
 @torch.no_grad()
-def probabilities(model: BloomModel, calibration: MixtureCalibration, pooled: Tensor) -> np.ndarray:
-    """Calibrated probabilities of the six levels, shape [rows, 6]."""
-    return calibration(mixture(model.heads(pooled), model.gate(pooled))).numpy()
+def student_logits(student: Student, tokenizer: Tokenizer, rows: list[Row]) -> tuple[Tensor, Tensor]:
+    """The student's logits of the levels [rows, 6] and of the conventions [rows, heads]."""
+    texts = tokenise(tokenizer, rows)
+    levels, route = torch.empty(len(rows), len(LEVELS)), torch.empty(len(rows), len(HEADS))
+    student.eval()
+    for batch in batches_by_length(texts):
+        levels[batch], route[batch] = student(*pad([texts[index] for index in batch]))
+    return levels, route
 
 
-def mixture(head_logits: Tensor, gate_logits: Tensor) -> Tensor:
-    """Gate-weighted mean of the heads' probabilities, shape [rows, 6]."""
-    return (torch.softmax(gate_logits, 1)[..., None] * torch.sigmoid(head_logits)).sum(1)
+@torch.no_grad()
+def by_head(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], rough: bool = False) -> Tensor:
+    """The encoder's probabilities by each head, shape [rows, heads, 6]; ``rough`` as for the vectors."""
+    return torch.sigmoid(model.heads(pooled_vectors(model, tokenizer, rows, rough)))
 
 
 def decide(probability: np.ndarray) -> np.ndarray:

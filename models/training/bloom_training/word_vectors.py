@@ -5,20 +5,15 @@ The recipe is that of static embeddings: encode each word piece alone, keep the 
 and weight frequent pieces down by the logarithm of their rank (the vocabulary is in order of frequency).
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from bloom_training.artifact import dequantise_rows, quantise_rows
 from bloom_training.base import SPECIAL_TOKENS
 from bloom_training.data import Row, tokenise
 from bloom_training.model import BloomModel
 
-FILE = "words.safetensors"
 DIMENSIONS = 256
 _BATCH = 512
 
@@ -38,19 +33,6 @@ def distil(model: BloomModel, tokenizer: Tokenizer) -> np.ndarray:
     weighted = reduced * np.log1p(np.arange(size))[:, None]
     weighted[[tokenizer.token_to_id(token) for token in SPECIAL_TOKENS]] = 0.0
     return (weighted / np.abs(weighted).max()).astype(np.float32)
-
-
-def write(folder: Path, words: np.ndarray) -> None:
-    """Writes the vectors in 8 bits a value, with one scale a word piece."""
-    weight, scale = quantise_rows(words)
-    save_file({"words.scale": scale, "words.weight": weight}, folder / FILE)
-    (folder / FILE).chmod(0o644)
-
-
-def read(folder: Path) -> np.ndarray:
-    """Reads them back, rounded."""
-    tensors = load_file(folder / FILE)
-    return dequantise_rows(tensors["words.weight"], tensors["words.scale"])
 
 
 def text_vectors(words: np.ndarray, tokenizer: Tokenizer, rows: list[Row]) -> Tensor:

@@ -1,14 +1,37 @@
 """Run with ``python -m pytest`` in models/training."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from bloom_training import artifact, base, data, fit, metrics, predict
+from bloom_training import (
+    artifact,
+    base,
+    calibrate,
+    cascade,
+    data,
+    distil,
+    fit,
+    lessons,
+    metrics,
+    pipeline,
+    predict,
+    specialist,
+    stages,
+    word_vectors,
+)
+from bloom_training.cascade import BothCalibration, Cascade, StudentCalibration
+from bloom_training.classifier import Classifier
 from bloom_training.data import LEVELS, Row
 from bloom_training.model import BloomModel
+from bloom_training.student import Student
+
+MODEL = Path(__file__).parents[2] / "bloom"
+REFERENCE = Path(__file__).parents[1] / "reference.json"
 
 VERBS = ("Name", "Explain", "Use", "Compare", "Judge", "Design")
 
@@ -67,11 +90,12 @@ def test_a_stopped_run_ends_as_an_unbroken_one(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(fit, "CHECKPOINT_STEPS", 2)
     torch.set_num_threads(1)
     tokenizer, old_ids = base.pruned_tokenizer()
+    taught, recipe = rows(12), fit.Recipe(epochs=1, batch=4)
 
     def run(name: str) -> BloomModel:
         torch.manual_seed(0)
         model = fit.new_model(tokenizer, old_ids)
-        return fit.fit(model, tokenizer, rows(12), fit.Recipe(epochs=1, batch=4), tmp_path / name)
+        return fit.fit(model, tokenizer, taught, lessons.from_labels(taught), recipe, tmp_path / name)
 
     unbroken = run("a.pt")
     advance = fit._Run.advance
@@ -88,3 +112,180 @@ def test_a_stopped_run_ends_as_an_unbroken_one(tmp_path: Path, monkeypatch: pyte
     resumed = run("b.pt")
     for name, value in unbroken.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    stages.kept(tmp_path / "stage.pt", "one", lambda: {"x": torch.ones(2)})
+    assert torch.equal(stages.kept(tmp_path / "stage.pt", "one", dict)["x"], torch.ones(2))
+    with pytest.raises(ValueError, match="another run"):
+        stages.kept(tmp_path / "stage.pt", "two", dict)
+
+
+def test_frozen_layers_stay_as_they_are_and_the_others_learn(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    tokenizer, old_ids = base.pruned_tokenizer()
+    taught = rows(8)
+    before, after = (fit.new_model(tokenizer, old_ids) for _ in range(2))
+    recipe = fit.Recipe(epochs=1, batch=4, frozen_layers=2)
+    fit.fit(after, tokenizer, taught, lessons.from_labels(taught), recipe, tmp_path / "c.pt")
+    same = [torch.equal(a.qkv.weight, b.qkv.weight) for a, b in zip(before.layers, after.layers, strict=True)]
+    assert same == [True, True, False, False, False, False]
+
+
+def test_mean_of_models_is_the_mean_of_their_weights() -> None:
+    models = [BloomModel(6, 8, 2, 6) for _ in range(2)]
+    soup = fit.mean_of(models)
+    expected = (models[0].layers[1].up.weight + models[1].layers[1].up.weight) / 2
+    assert torch.allclose(soup.layers[1].up.weight, expected)
+
+
+def test_labels_teach_the_head_of_their_source_and_the_general_head() -> None:
+    taught = lessons.from_labels([Row("a", ("apply",), "kaggle8k", 0), Row("b", ("create", "apply"), "edm2022", 1)])
+    assert taught.heads.tolist() == [lessons.HEADS.index("exam_noisy"), lessons.OBJECTIVES]
+    assert (taught.weights > 0).sum(1).tolist() == [2, 2]
+    assert taught.targets[1, lessons.OBJECTIVES].tolist() == [0, 0, 1, 0, 0, 1]
+
+
+def test_specialists_teach_the_exam_head_about_other_questions_but_not_about_objectives() -> None:
+    sources = ("yahya2012", "kaggle8k", "edm2022")
+    some = [Row(source, ("apply",), source, number) for number, source in enumerate(sources)]
+    teacher, said = torch.full((3, len(lessons.HEADS), 6), 0.2), torch.full((3, 6), 0.7)
+    taught = lessons.from_opinions(some, teacher, said)
+    assert taught.weights[:, lessons.EXAM].tolist() == pytest.approx([1.0, lessons.EXAM_WEIGHT, 0.0])
+    assert taught.targets[1, lessons.EXAM].tolist() == pytest.approx([0.7] * 6)
+    assert taught.targets[0, lessons.EXAM, 2].item() == pytest.approx(lessons.LABEL_SHARE + 0.2 * (1 - lessons.LABEL_SHARE))
+
+
+def test_mixed_exam_texts_teach_the_exam_head_alone_and_follow_the_rows() -> None:
+    said = torch.full((2, 6), 0.4)
+    joined = lessons.both(lessons.from_labels(rows(3)), lessons.for_exam_head(said))
+    assert joined.targets.shape == (5, len(lessons.HEADS), 6)
+    assert joined.weights[3:].nonzero()[:, 1].tolist() == [lessons.EXAM] * 2
+    assert torch.equal(joined.targets[3:, lessons.EXAM], said)
+
+
+def test_a_run_writes_a_model_that_reads_back_and_a_second_run_repeats_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    short = {"epochs": 1, "batch": 8}
+    monkeypatch.setattr(pipeline, "Recipe", lambda seed: fit.Recipe(**short, seed=seed))
+    monkeypatch.setattr(pipeline, "SOUP_RECIPE", fit.Recipe(**short, frozen_layers=5))
+    monkeypatch.setattr(pipeline, "SpecialistRecipe", lambda seed: specialist.SpecialistRecipe(**short, count=1, seed=seed))
+    monkeypatch.setattr(pipeline, "StudentRecipe", lambda seed: distil.StudentRecipe(**short, seed=seed))
+    monkeypatch.setattr(pipeline, "MIXED_EXAM", 5)
+    words = np.random.default_rng(0).normal(size=(base.pruned_tokenizer()[0].get_vocab_size(), 256)).astype(np.float32)
+    monkeypatch.setattr(word_vectors, "distil", lambda *_: words)
+    some = [dataclasses.replace(row, cluster=row.cluster // 2) for row in rows(90)]
+    split = data.Split(some[:50], some[50:70], some[70:])
+    options = pipeline.Options(tmp_path / "model", tmp_path / "work", None, 1)
+    options.work.mkdir()
+    first = pipeline.run(split, options)
+    assert first["rows"] == {"train": 50, "dev": 20, "test": 20}
+    assert set(first["test_as_written"]) > {"ece", "edm2022", "yahya2012"}
+    second = pipeline.run(split, pipeline.Options(tmp_path / "again", tmp_path / "work", None, 1))
+    assert second["sha256"] == first["sha256"]
+
+
+def test_a_specialist_learns_its_questions() -> None:
+    torch.set_num_threads(1)
+    tokenizer, old_ids = base.pruned_tokenizer()
+    questions = [dataclasses.replace(row, source=specialist.SOURCE) for row in rows(12)]
+    recipe = specialist.SpecialistRecipe(epochs=12, batch=6, rate=3e-4, head_rate=1e-2)
+    trained = specialist.train(fit.new_model(tokenizer, old_ids), tokenizer, questions, recipe, 1)
+    said = specialist.opinion(trained, tokenizer, questions)
+    assert said.argmax(1).tolist() == [row.target.argmax() for row in questions]
+    assert torch.allclose(said.sum(1), torch.ones(12))
+
+
+def test_the_student_does_not_see_padding() -> None:
+    torch.manual_seed(0)
+    student = Student(50).eval()
+    texts = [[2, 7, 9, 3], [2, 11, 12, 13, 14, 15, 16, 3]]
+    together = student(*data.pad(texts))
+    for number, text in enumerate(texts):
+        for all_texts, alone in zip(together, student(*data.pad([text])), strict=True):
+            assert torch.allclose(all_texts[number], alone[0], atol=1e-5)
+
+
+def test_the_student_learns_what_it_is_taught() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    tokenizer, _ = base.pruned_tokenizer()
+    taught = rows(24)
+    words = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 128)).astype(np.float32)
+    targets = torch.tensor(metrics.targets(taught), dtype=torch.float32)
+    student = distil.new_student(tokenizer, words, 1)
+    recipe = distil.StudentRecipe(epochs=60, batch=8)
+    conventions = lessons.from_labels(taught).heads
+    conventions[0] = distil.UNKNOWN
+    distil.teach(student, data.tokenise(tokenizer, taught), targets, conventions, recipe)
+    levels, route = predict.student_logits(student, tokenizer, taught)
+    assert levels.argmax(1).tolist() == targets.argmax(1).tolist()
+    assert len(set(route.argmax(1).tolist())) > 1
+
+
+def test_mixed_texts_join_a_beginning_and_an_end_and_depend_on_the_seed_alone() -> None:
+    some = [Row("one two three four five", (), "edm2022", 0), Row("six seven eight nine ten", (), "edm2022", 1)]
+    mixed = distil.mixed_texts(some, 20, 3)
+    assert mixed == distil.mixed_texts(some, 20, 3) != distil.mixed_texts(some, 20, 4)
+    assert all(row.text.split()[0] in ("one", "six") and row.text.split()[-1] in ("five", "ten") for row in mixed)
+
+
+def test_certainty_is_the_distance_of_the_nearest_level_and_none_without_a_level() -> None:
+    probability = torch.tensor([[0.9, 0.2, 0.0, 0, 0, 0], [0.4, 0.1, 0.0, 0, 0, 0], [1.0, 0, 0, 0, 0, 0]])
+    assert cascade.certainty(probability).tolist() == pytest.approx([0.6, 0.0, 1.0])
+
+
+def test_the_cascade_takes_the_path_of_the_students_certainty() -> None:
+    ones, zeros = torch.ones(6), torch.zeros(6)
+    joined = Cascade(StudentCalibration(ones, zeros), BothCalibration(ones, zeros, zeros), 0.5)
+    student = torch.tensor([[3.0, -3, -3, -3, -3, -3], [0.1, -3, -3, -3, -3, -3]])
+    mixture = torch.full((2, 6), 0.3)
+    probability, stopped = joined(student, mixture)
+    assert stopped.tolist() == [True, False]
+    assert torch.allclose(probability[0], torch.sigmoid(student[0]))
+    assert torch.allclose(probability[1], mixture[1])
+
+
+def test_the_model_in_the_repository_reads_back_and_gives_its_reference() -> None:
+    torch.set_num_threads(1)
+    entries = json.loads(REFERENCE.read_text(encoding="utf-8"))
+    classifier = Classifier.from_artifact(artifact.read(MODEL))
+    assert {entry["stage"] for entry in entries} == {"student", "encoder"}
+    for expected, got in zip(entries, classifier.reference([entry["text"] for entry in entries]), strict=True):
+        assert got["stage"] == expected["stage"]
+        assert got["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
+
+
+def test_writing_and_reading_loses_only_the_rounding(tmp_path: Path) -> None:
+    first = artifact.read(MODEL)
+    artifact.write(tmp_path, first)
+    second = artifact.read(tmp_path)
+    assert second.config == first.config
+    for file, tensors in first.tensors.items():
+        for name, value in tensors.items():
+            assert np.allclose(value, second.tensors[file][name], atol=1e-6), (file, name)
+    assert sum((MODEL / name).stat().st_size for name in artifact.FILES) <= 35_000_000
+
+
+def test_the_route_is_calibrated_to_the_head_that_is_right() -> None:
+    some = [Row("a", ("apply",), "kaggle8k", number) for number in range(200)]
+    heads = torch.full((200, len(lessons.HEADS), 6), 0.1)
+    heads[:, lessons.GENERAL, 2] = 0.9
+    student, route = Student(9), torch.zeros(200, len(lessons.HEADS))
+    before = cascade.mixture(heads, route)[:, 2].mean()
+    bias = student.route.bias.detach().clone()
+    calibrate.calibrate_route(student, route, heads, some)
+    shift = student.route.bias.detach() - bias
+    assert cascade.mixture(heads, route + shift)[:, 2].mean() > before + 0.3
+    assert shift.argmax() == lessons.GENERAL
+
+
+def test_shares_give_the_student_the_surest_texts_first() -> None:
+    some = rows(12)
+    right = np.stack([row.target for row in some]).astype(np.float32)
+    sure = np.linspace(0, 1, 12)
+    curve = metrics.by_share(some, 1 - right, right, sure)
+    assert curve[0]["kaggle8k"] > curve[10]["kaggle8k"]
+    assert [point["share"] for point in curve] == [tenth / 10 for tenth in range(11)]

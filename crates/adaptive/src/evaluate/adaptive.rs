@@ -1,12 +1,13 @@
 //! The learner model on a response log: predict, then learn, row by row.
 
-use std::{io::Read, time::Duration};
+use std::{collections::BTreeMap, io::Read, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    log::{Event, Log},
+    log::{Event, Log, Row},
     metrics::Metrics,
+    peers::{self, Peer},
 };
 use crate::{Error, Fold, keys::KeyMap};
 
@@ -31,6 +32,29 @@ pub struct AdaptiveReport {
     pub ns_per_step: Option<f64>,
     /// Mean size of a learner's encoded state.
     pub state_bytes_mean: Option<f64>,
+    /// The same measures of simpler models on the same rows, by name; empty unless wished.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub peers: BTreeMap<String, PeerReport>,
+}
+
+/// What a log measured of a simpler model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PeerReport {
+    /// Area under the ROC curve; absent unless both outcomes occurred.
+    pub auc: Option<f64>,
+    /// Mean log-loss in nats.
+    pub log_loss: Option<f64>,
+    /// Expected calibration error, 20 bins of equal width.
+    pub ece: Option<f64>,
+}
+
+/// How a log is measured.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// What to do with a row that cannot be used.
+    pub bad_rows: BadRows,
+    /// Whether simpler models are measured on the same rows.
+    pub peers: bool,
 }
 
 /// What to do with a row that cannot be used.
@@ -54,21 +78,24 @@ pub enum BadRows {
 pub fn adaptive(
     log: impl Read,
     train: Option<impl Read>,
-    bad_rows: BadRows,
+    options: Options,
     elapsed: impl Fn() -> Duration,
 ) -> Result<AdaptiveReport, Error> {
-    let mut run = Run::new(bad_rows);
+    let mut run = Run::new(options.bad_rows);
+    let mut peers = Peers::new(options.peers);
     if let Some(train) = train {
-        run.pass(Log::new(train)?, &elapsed, &mut |_, _, _| {})?;
+        run.pass(Log::new(train)?, &elapsed, &mut |row, scored| peers.learn(row, scored))?;
+        peers.restart_measures();
         run.fold = Fold::new(run.fold.model().clone());
         run.restart_counts();
     }
     let (mut all, mut early) = (Metrics::new(), Metrics::new());
-    run.pass(Log::new(log)?, &elapsed, &mut |nth, probability, right| {
-        all.add(probability, right);
-        if nth < FIRST {
-            early.add(probability, right);
+    run.pass(Log::new(log)?, &elapsed, &mut |row, scored| {
+        all.add(scored.probability, scored.right);
+        if scored.nth < FIRST {
+            early.add(scored.probability, scored.right);
         }
+        peers.learn(row, scored);
     })?;
     Ok(AdaptiveReport {
         rows_scored: all.count(),
@@ -80,7 +107,45 @@ pub fn adaptive(
         auc_first10: early.auc(),
         ns_per_step: mean(run.spent.as_nanos() as f64, run.steps),
         state_bytes_mean: run.state_bytes_mean(),
+        peers: peers.report(),
     })
+}
+
+/// An answer that was predicted.
+#[derive(Clone, Copy)]
+struct Scored {
+    /// Position in the learner's history.
+    nth: u32,
+    probability: f64,
+    right: bool,
+}
+
+struct Peers(Vec<(Box<dyn Peer>, Metrics)>);
+
+impl Peers {
+    fn new(wished: bool) -> Self {
+        let peers = if wished { peers::all() } else { Vec::new() };
+        Self(peers.into_iter().map(|peer| (peer, Metrics::new())).collect())
+    }
+
+    fn learn(&mut self, row: &Row, scored: Scored) {
+        for (peer, metrics) in &mut self.0 {
+            let p = peer.observe(row.learner, &row.item, scored.right);
+            metrics.add(p.clamp(1e-6, 1.0 - 1e-6), scored.right);
+        }
+    }
+
+    fn restart_measures(&mut self) {
+        for (_, metrics) in &mut self.0 {
+            *metrics = Metrics::new();
+        }
+    }
+
+    fn report(&self) -> BTreeMap<String, PeerReport> {
+        let report =
+            |m: &Metrics| PeerReport { auc: m.auc(), log_loss: m.log_loss(), ece: m.ece() };
+        self.0.iter().map(|(peer, metrics)| (peer.name().to_owned(), report(metrics))).collect()
+    }
 }
 
 /// Answers of a learner that count as first.
@@ -113,13 +178,12 @@ impl Run {
         *self = Self { fold: std::mem::take(&mut self.fold), ..Self::new(self.bad_rows) };
     }
 
-    /// Goes once through a log; `scored` gets the position of each answer in its learner's
-    /// history, the prediction and the outcome.
+    /// Goes once through a log; `scored` gets each answer with its prediction.
     fn pass(
         &mut self,
         mut log: Log<impl Read>,
         elapsed: &impl Fn() -> Duration,
-        scored: &mut impl FnMut(u32, f64, bool),
+        scored: &mut impl FnMut(&Row, Scored),
     ) -> Result<(), Error> {
         let mut batch = Vec::with_capacity(BATCH);
         let mut results = Vec::with_capacity(BATCH);
@@ -143,16 +207,18 @@ impl Run {
                     Event::Study(at) => self.fold.study(row.learner, &row.item, *at),
                     Event::Answer(outcome) => {
                         let prediction = self.fold.observe(row.learner, &row.item, outcome);
-                        results.push((row.learner, prediction.probability, outcome.correct));
+                        results.push(prediction.probability);
                     }
                 }
             }
             self.spent += elapsed().saturating_sub(start);
             self.steps += batch.len() as u64;
-            batch.clear();
-            for (learner, probability, right) in results.drain(..) {
-                let nth = self.answered.entry(learner).or_default();
-                scored(*nth, probability, right);
+            let mut results = results.drain(..);
+            for row in batch.drain(..) {
+                let Event::Answer(outcome) = &row.event else { continue };
+                let Some(probability) = results.next() else { break };
+                let nth = self.answered.entry(row.learner).or_default();
+                scored(&row, Scored { nth: *nth, probability, right: outcome.correct });
                 *nth += 1;
             }
         }

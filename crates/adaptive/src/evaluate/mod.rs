@@ -3,13 +3,18 @@
 mod adaptive;
 mod log;
 mod metrics;
+mod peers;
+mod policy;
+mod selection;
 mod test;
 
 use std::io::{BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-pub use adaptive::{AdaptiveReport, BadRows, adaptive};
+pub use adaptive::{AdaptiveReport, BadRows, Options, PeerReport, adaptive};
+pub use policy::{Comparison, policies};
+pub use selection::{SelectionReport, selection};
 pub use test::{CatReport, cat};
 
 use crate::Error;

@@ -28,6 +28,10 @@ pub struct CatReport {
     pub ns_per_selection: f64,
 }
 
+/// No item's discrimination is above this …
+const MOST_DISCRIMINATING: f64 = 10.0;
+/// … and no difficulty or ability further from 0, in logits.
+const FURTHEST: f64 = 20.0;
 /// A test stops below this standard error …
 const STOP: f64 = 0.3;
 /// … or after this many items.
@@ -54,18 +58,29 @@ struct ThetaRow {
 /// since some fixed moment.
 ///
 /// # Errors
-/// When a file cannot be read, lacks a column, holds no rows, or a row is no finite number.
+/// When a file cannot be read, lacks a column, holds no rows, or a number is out of its range.
 pub fn cat(
     bank: impl Read,
     thetas: impl Read,
     cap: Option<f64>,
     elapsed: impl Fn() -> Duration,
 ) -> Result<CatReport, Error> {
-    let items = rows(bank)?
-        .into_iter()
-        .map(|BankRow { a, b, c }| Parameters { discrimination: a, difficulty: b, guess: c })
-        .collect();
-    let thetas: Vec<f64> = rows(thetas)?.into_iter().map(|ThetaRow { theta }| theta).collect();
+    if let Some(cap) = cap.filter(|cap| !(*cap > 0.0 && *cap <= 1.0)) {
+        return Err(Error::Parameter(format!(
+            "an exposure cap of {cap} is not above 0 and at most 1"
+        )));
+    }
+    let items = rows(bank, |BankRow { a, b, c }: BankRow| {
+        if !(a > 0.0 && a <= MOST_DISCRIMINATING) {
+            return Err(format!("a is {a}; above 0 and at most {MOST_DISCRIMINATING} expected"));
+        }
+        if !(0.0..1.0).contains(&c) {
+            return Err(format!("c is {c}; 0 to below 1 expected"));
+        }
+        logits("b", b)?;
+        Ok(Parameters { discrimination: a, difficulty: b, guess: c })
+    })?;
+    let thetas: Vec<f64> = rows(thetas, |ThetaRow { theta }| logits("theta", theta))?;
     let bank = Bank::new(items);
     let exposure = Exposure::new(bank.items().len(), cap.unwrap_or(1.0));
     let mut run = Run { bank, exposure, used: Vec::new(), selections: 0, spent: Duration::ZERO };
@@ -74,16 +89,36 @@ pub fn cat(
     Ok(run.report(&tests))
 }
 
-fn rows<T: DeserializeOwned>(source: impl Read) -> Result<Vec<T>, Error> {
+fn logits(name: &str, value: f64) -> Result<f64, String> {
+    if value.abs() <= FURTHEST {
+        return Ok(value);
+    }
+    Err(format!("{name} is {value}; −{FURTHEST} to {FURTHEST} expected"))
+}
+
+/// The rows of a CSV, each checked.
+fn rows<T: DeserializeOwned, U>(
+    source: impl Read,
+    check: impl Fn(T) -> Result<U, String>,
+) -> Result<Vec<U>, Error> {
     let mut reader = csv::Reader::from_reader(source);
-    let rows = reader.deserialize().collect::<Result<Vec<T>, _>>().map_err(|error| Error::Row {
-        line: error.position().map_or(1, csv::Position::line),
-        reason: error.to_string(),
-    })?;
+    let headers = reader.headers().map_err(|error| row_error(1, &error))?.clone();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| row_error(1, &error))?;
+        let line = record.position().map_or(1, csv::Position::line);
+        let row = record.deserialize(Some(&headers)).map_err(|error| row_error(line, &error))?;
+        rows.push(check(row).map_err(|reason| Error::Row { line, reason })?);
+    }
     if rows.is_empty() {
         return Err(Error::Row { line: 2, reason: "no rows".to_owned() });
     }
     Ok(rows)
+}
+
+fn row_error(line: u64, error: &csv::Error) -> Error {
+    let line = error.position().map_or(line, csv::Position::line);
+    Error::Row { line, reason: error.to_string() }
 }
 
 /// What became of one examinee: items asked, those to the stop, errors after 10 and 20 items.

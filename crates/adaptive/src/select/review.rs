@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Reason, Request, Selection, Terms, Why, pool};
+use super::{Choice, Reason, Request, Selection, Terms, pool};
 use crate::{
     Engine, Learner,
     review::{Due, due},
@@ -27,9 +27,8 @@ pub(super) fn due_within(
     request: &Request<'_>,
     now: Timestamp,
 ) -> Vec<Due> {
-    let items = pool::within(engine, request);
     let mut due = due(engine.catalog(), learner, now);
-    due.retain(|d| items.binary_search(&d.index).is_ok());
+    due.retain(|d| pool::is_wanted(engine, request, d.index));
     due
 }
 
@@ -43,26 +42,14 @@ pub(super) fn selection(
     candidates: usize,
 ) -> Selection {
     let item = &engine.catalog().items()[due.index as usize];
-    let probability = engine.model().predict(learner, item, now).probability;
-    let skill = item.skills.first().and_then(|&key| engine.catalog().skill(key));
-    let why = Why {
-        sentence: String::new(),
-        reason: Reason::DueReview,
-        policy: policy.to_owned(),
-        model: engine.model().version(),
-        skill: skill.map(|s| s.id.clone()),
-        level: item.level,
-        probability,
-        target: None,
-        retrievability: Some(due.retrievability),
-        terms: Terms::default(),
-        candidates: candidates as u32,
-    };
-    Selection {
+    let choice = Choice {
         index: due.index,
-        question: engine.catalog().id(due.index).clone(),
-        probability,
+        reason: Reason::DueReview,
+        policy,
+        probability: engine.model().predict(learner, item, now).probability,
         propensity,
-        why: why.worded(false),
-    }
+        terms: Terms::default(),
+        candidates,
+    };
+    engine.selection(learner, &choice, |why| why.retrievability = Some(due.retrievability))
 }

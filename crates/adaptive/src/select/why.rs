@@ -14,6 +14,8 @@ pub enum Reason {
     DueReview,
     /// It is among those that tell most about the learner's ability.
     MostInformative,
+    /// It is on trial; the answer is not scored.
+    Pilot,
 }
 
 /// The terms of the score by which items compete; higher is better.
@@ -76,6 +78,9 @@ impl Why {
                  {}, and recalling it now makes it last longer.",
                 percent(self.retrievability.unwrap_or(self.probability))
             ),
+            Reason::Pilot => "This question is new and on trial: your answer shows how hard it is \
+                 and is not scored."
+                .to_owned(),
             Reason::MostInformative => format!(
                 "This question tells much about your level: your estimated chance is {}.",
                 percent(self.probability)

@@ -18,6 +18,8 @@ pub(crate) fn catalog() -> Catalog {
             guess: if i % 2 == 0 { 0.25 } else { 0.0 },
             difficulty: Some(1 + (i % 5) as u8),
             expected_ms: 15_000,
+            neighbours: Vec::new(),
+            pilot: false,
         })
     });
     Catalog::new(entries)

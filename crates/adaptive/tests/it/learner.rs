@@ -2,7 +2,9 @@
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use quizmentor_adaptive::{Error, Fold, Item, ItemKey, Learner, Model, Outcome, SkillKey};
+use quizmentor_adaptive::{
+    Error, Fold, Item, ItemKey, Learner, Model, Neighbour, Outcome, SkillKey,
+};
 
 use crate::bank::{at, catalog};
 
@@ -118,6 +120,47 @@ fn a_guess_floor_bounds_the_prediction_and_softens_luck() {
         hopeless.observe(&model, &written, &Outcome::new(false, at(n)));
     }
     assert!(model.predict(&hopeless, &guessable, at(60)).probability > 0.5);
+}
+
+#[test]
+fn an_item_nobody_answered_takes_after_its_neighbours() {
+    let mut fold = Fold::default();
+    let bare = |name: &str| Item::bare(ItemKey::of(name), vec![SkillKey::of("s")]);
+    for learner in 0..200 {
+        fold.observe(learner, &bare("hard"), &Outcome::new(learner % 10 == 0, None));
+        fold.observe(learner, &bare("easy"), &Outcome::new(learner % 10 != 0, None));
+    }
+    let near = |name: &str, similarity: f32| {
+        let neighbour = Neighbour { key: ItemKey::of(name), similarity };
+        let item = Item { neighbours: vec![neighbour], ..bare("new") };
+        let belief = fold.model().difficulty(&item);
+        (belief.mean, belief.variance)
+    };
+    let (alone, unknown) = (fold.model().difficulty(&bare("new")), near("unknown", 0.95));
+    assert_eq!((alone.mean, alone.variance), unknown);
+    assert!(near("easy", 0.95).0 + 0.5 < alone.mean && alone.mean + 0.5 < near("hard", 0.95).0);
+    assert!(near("hard", 0.7).0 < near("hard", 0.95).0, "the nearer one counts more");
+    assert!(near("hard", 0.95).1 < alone.variance);
+    let stated = Item { difficulty: Some(1), ..bare("new") };
+    let both = Item {
+        neighbours: vec![Neighbour { key: ItemKey::of("hard"), similarity: 0.9 }],
+        ..stated.clone()
+    };
+    assert!(fold.model().difficulty(&both).mean > fold.model().difficulty(&stated).mean);
+}
+
+#[test]
+fn an_answer_to_a_pilot_moves_the_item_and_not_the_learner() {
+    let pilot = Item { pilot: true, ..Item::bare(ItemKey::of("p"), vec![SkillKey::of("s")]) };
+    let mut fold = Fold::default();
+    let before = fold.model().difficulty(&pilot).mean;
+    for learner in 0..50 {
+        fold.observe_pilot(learner, &pilot, &Outcome::new(false, at(0)));
+    }
+    assert!(fold.model().difficulty(&pilot).mean > before + 0.5);
+    let learner = fold.learner(7).unwrap();
+    assert_eq!((learner.answers(), learner.ability(at(0))), (0, Learner::new().ability(at(0))));
+    assert_eq!(learner.item(pilot.key).unwrap().seen, 1);
 }
 
 #[test]

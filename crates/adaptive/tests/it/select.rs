@@ -3,8 +3,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use quizmentor_adaptive::{
-    Engine, Learner, Model, Outcome, Request, Selection, mastery, review,
-    select::{DEFAULT_TARGET, Reason},
+    Catalog, Engine, Entry, Learner, Model, Outcome, Request, Selection, mastery,
+    paths::SkillGraph,
+    review,
+    select::{DEFAULT_TARGET, POLICIES, Reason},
 };
 use quizmentor_core::{Level, Mode, QuestionId, SkillId};
 use rand::SeedableRng;
@@ -170,6 +172,130 @@ fn a_test_measures_without_repeats() {
     assert_eq!(asked.len(), 30);
 }
 
+/// 3,000 items on 30 skills, too many to look at each.
+fn large() -> Engine {
+    let entries = (0..3000).map(|n| Entry {
+        id: QuestionId::new(format!("q-{n}")).unwrap(),
+        skills: vec![SkillId::new(format!("s{}/skill-{}", n % 2, n % 30)).unwrap()],
+        level: Some(Level::Remember),
+        guess: 0.25,
+        difficulty: Some((n % 5) as u8 + 1),
+        expected_ms: 15_000,
+        neighbours: Vec::new(),
+        pilot: false,
+    });
+    Engine::new(Arc::new(Catalog::new(entries)), Arc::new(Model::new()))
+}
+
+#[test]
+fn in_a_large_bank_practice_keeps_to_request_and_target() {
+    let (engine, mut learner, mut rng) = (large(), Learner::new(), rng());
+    let request = Request { subject: Some("s1"), ..Request::default() };
+    let mut skills = HashSet::new();
+    for n in 0..200 {
+        let choice = engine.select(Mode::Practice, &learner, &request, at(n), &mut rng).unwrap();
+        assert_eq!(choice.why.skill.as_ref().unwrap().subject(), "s1");
+        assert_eq!(choice.why.candidates, 1500);
+        assert!((0.55..0.95).contains(&choice.probability), "{}", choice.probability);
+        skills.insert(choice.why.skill.clone());
+        answer(&engine, &mut learner, &choice, n % 4 != 0, n);
+    }
+    assert!(skills.len() > 10, "{}", skills.len());
+    let test = engine.select(Mode::Test, &learner, &request, at(300), &mut rng).unwrap();
+    assert_eq!(test.why.skill.unwrap().subject(), "s1");
+}
+
+#[test]
+fn when_the_suitable_part_of_a_large_bank_is_used_up_the_rest_is_asked() {
+    let (engine, mut learner, mut rng) = (large(), Learner::new(), rng());
+    let skills = [SkillId::new("s1/skill-1").unwrap()];
+    for n in 0..3000 {
+        let id = QuestionId::new(format!("q-{n}")).unwrap();
+        if n % 30 != 1 {
+            engine.observe(&mut learner, &id, &Outcome::new(true, at(0))).unwrap();
+        }
+    }
+    for n in 0..20 {
+        let choice =
+            engine.select(Mode::Practice, &learner, &Request::default(), at(60 + n), &mut rng);
+        assert_eq!(choice.unwrap().why.skill.as_ref(), Some(&skills[0]));
+    }
+}
+
+#[test]
+fn the_chances_of_all_policies_belong_to_one_draw() {
+    let (engine, learner, mut rng) = (engine(), Learner::new(), rng());
+    for policy in &POLICIES {
+        let request = Request { policy, ..Request::default() };
+        let mut weights = [0.0; POLICIES.len()];
+        let draws = 2000;
+        for _ in 0..draws {
+            let choice =
+                engine.select(Mode::Practice, &learner, &request, at(0), &mut rng).unwrap();
+            assert_eq!(choice.why.policy, policy.name);
+            let own = choice.chances.iter().find(|c| c.policy == policy.name).unwrap();
+            assert_eq!(own.propensity, choice.propensity);
+            for (sum, chance) in weights.iter_mut().zip(&choice.chances) {
+                *sum += chance.propensity / choice.propensity;
+            }
+        }
+        // The mean of the importance weights of any policy is 1.
+        for sum in weights {
+            let mean = sum / f64::from(draws);
+            assert!((0.85..1.15).contains(&mean), "{} {weights:?}", policy.name);
+        }
+    }
+}
+
+#[test]
+fn skills_wait_for_their_prerequisites() {
+    let pair = |a: &str, b: &str| (SkillId::new(a).unwrap(), SkillId::new(b).unwrap());
+    let graph = SkillGraph::new([pair("biology/cells", "biology/genes")]).unwrap();
+    let engine = engine().with_prerequisites(&graph);
+    let (mut learner, mut rng) = (Learner::new(), rng());
+    let request = Request { subject: Some("biology"), ..Request::default() };
+    let mut asked = |learner: &Learner, minute| {
+        engine
+            .select(Mode::Practice, learner, &request, at(minute), &mut rng)
+            .unwrap()
+            .why
+            .skill
+            .unwrap()
+    };
+    for _ in 0..30 {
+        assert_eq!(asked(&learner, 0).as_str(), "biology/cells");
+    }
+    for n in 0..40 {
+        let id = QuestionId::new(format!("q-0-{}", n % 10)).unwrap();
+        engine.observe(&mut learner, &id, &Outcome::new(true, at(n))).unwrap();
+    }
+    let cells = SkillId::new("biology/cells").unwrap();
+    assert!(mastery::has_mastered(&engine, &learner, &cells, at(60)));
+    assert!((0..30).any(|_| asked(&learner, 60).as_str() == "biology/genes"));
+}
+
+#[test]
+fn what_would_change_the_model_is_told_as_it_comes() {
+    let engine = engine();
+    let mut learner = Learner::new();
+    let told = mastery(&engine, &learner, at(0)).skills[0].change;
+    let needed = told.right_answers_to_mastery.unwrap();
+    assert!(needed > 0 && told.if_wrong < told.if_right);
+    let cells = SkillId::new("biology/cells").unwrap();
+    let mut given = 0;
+    while !mastery::has_mastered(&engine, &learner, &cells, at(given)) {
+        let id = QuestionId::new(format!("q-0-{}", given % 10)).unwrap();
+        engine.observe(&mut learner, &id, &Outcome::new(true, at(given))).unwrap();
+        given += 1;
+    }
+    let off = given.abs_diff(needed.into());
+    assert!(off <= u64::from(needed), "told {needed}, took {given}");
+    assert_eq!(
+        mastery(&engine, &learner, at(given)).skills[0].change.right_answers_to_mastery,
+        Some(0)
+    );
+}
+
 #[test]
 fn nothing_to_ask_is_said() {
     let empty = Engine::new(Arc::default(), Arc::new(Model::new()));
@@ -240,6 +366,8 @@ fn states_outlive_the_catalogue() {
                     guess: f64::from(item.guess),
                     difficulty: item.difficulty,
                     expected_ms: item.expected_ms,
+                    neighbours: Vec::new(),
+                    pilot: false,
                 }
             })
             .collect();

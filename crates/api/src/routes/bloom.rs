@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use quizmentor_bloom::{Classification, Validation};
+use quizmentor_bloom::{Classification, Explanation, Validation};
 use quizmentor_core::{Question, limits};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,6 +21,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 struct ClassifyRequest {
     /// 1 to 64 questions or learning objectives of at most 10,000 bytes each.
     texts: Vec<String>,
+    /// Whether to say which words moved the level; for one text at a time.
+    #[serde(default)]
+    explain: bool,
 }
 
 /// Their levels.
@@ -30,6 +33,9 @@ struct ClassifyReply {
     model: String,
     /// In the order of the texts.
     results: Vec<Classification>,
+    /// How much each word speaks for the level, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
 }
 
 impl ClassifyRequest {
@@ -41,6 +47,9 @@ impl ClassifyRequest {
                 "texts",
                 format!("{count} given; send 1 to {most}"),
             ));
+        }
+        if self.explain && count > 1 {
+            return Err(Problem::invalid_field("explain", "one text at a time is explained"));
         }
         let errors: Vec<_> = self
             .texts
@@ -80,14 +89,13 @@ async fn classify(
 ) -> Result<Json<ClassifyReply>, Problem> {
     request.check()?;
     app.limit_learner(limiter::CLASSIFICATIONS, principal.learner).await?;
-    let results = app
-        .compute
-        .run(move |engine| {
-            let texts: Vec<_> = request.texts.iter().map(String::as_str).collect();
-            engine.classify(&texts)
-        })
-        .await?;
-    Ok(Json(ClassifyReply { model: app.compute.model_version().to_owned(), results }))
+    let explanation = match request.texts.first().filter(|_| request.explain).cloned() {
+        Some(text) => Some(app.compute.run(move |engine| engine.explain(&text)).await?),
+        None => None,
+    };
+    let results = app.compute.classify(request.texts).await?;
+    let model = app.compute.model_version().to_owned();
+    Ok(Json(ClassifyReply { model, results, explanation }))
 }
 
 /// What the engine says of a question.

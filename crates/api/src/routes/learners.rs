@@ -17,6 +17,7 @@ const PAGE: usize = 200;
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(my_mastery))
+        .routes(routes!(my_model))
         .routes(routes!(my_reviews))
         .routes(routes!(my_answers))
 }
@@ -34,6 +35,45 @@ async fn my_mastery(
 ) -> Result<Json<Mastery>, Problem> {
     let learner = app.learner(principal.learner).await?;
     Ok(Json(mastery(&app.bank().engine, &learner, app.clock.now())))
+}
+
+/// What the system believes of a learner.
+#[derive(Serialize, ToSchema)]
+struct OpenModel {
+    /// Answers that it rests on.
+    answers: u32,
+    /// Overall ability in logits; 0 is the middle of the learners.
+    ability: f64,
+    /// Its standard deviation in logits. It narrows with each answer and widens with time.
+    uncertainty: f64,
+    /// Version of the model of the questions.
+    model: u64,
+    /// Mastery by skill and Bloom level, and what would change it.
+    mastery: Mastery,
+}
+
+/// My learner model
+///
+/// All that choices rest on: ability and mastery with their uncertainty, and what would change
+/// them.
+#[utoipa::path(
+    get, path = "/v1/me/model", tag = "learner", security(("token" = [])),
+    responses((status = 200, body = OpenModel)),
+)]
+async fn my_model(
+    State(app): State<Arc<App>>,
+    AsLearner(principal): AsLearner,
+) -> Result<Json<OpenModel>, Problem> {
+    let learner = app.learner(principal.learner).await?;
+    let (bank, now) = (app.bank(), app.clock.now());
+    let ability = learner.ability(now);
+    Ok(Json(OpenModel {
+        answers: learner.answers(),
+        ability: ability.mean.into(),
+        uncertainty: f64::from(ability.variance).sqrt(),
+        model: bank.engine.model().version(),
+        mastery: mastery(&bank.engine, &learner, now),
+    }))
 }
 
 /// Reviews that are due.

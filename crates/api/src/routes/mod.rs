@@ -2,10 +2,17 @@
 
 mod auth;
 mod bloom;
+mod calibration;
+mod experiments;
+mod goals;
+mod jobs;
 mod learners;
+mod live;
 mod pages;
+mod privacy;
 mod questions;
 mod sessions;
+mod skills;
 mod subjects;
 
 use std::sync::Arc;
@@ -46,8 +53,18 @@ impl Part {
     fn routes(self) -> OpenApiRouter<Arc<App>> {
         match self {
             Self::Bloom => bloom::routes(),
-            Self::Adaptive => auth::routes().merge(sessions::routes()).merge(learners::routes()),
-            Self::Bank => subjects::routes().merge(questions::routes()),
+            Self::Adaptive => auth::routes()
+                .merge(sessions::routes())
+                .merge(learners::routes())
+                .merge(goals::routes())
+                .merge(experiments::routes())
+                .merge(live::routes())
+                .merge(privacy::routes())
+                .merge(jobs::routes()),
+            Self::Bank => subjects::routes()
+                .merge(skills::routes())
+                .merge(questions::routes())
+                .merge(calibration::routes()),
             Self::Web => OpenApiRouter::from(pages::routes()),
         }
     }

@@ -26,6 +26,7 @@ macro_rules! files {
 
 files! {
     "/" => "index.html", HTML;
+    "/summary.js" => "summary.js", SCRIPT;
     "/style.css" => "style.css", STYLE;
     "/api.js" => "api.js", SCRIPT;
     "/app.js" => "app.js", SCRIPT;

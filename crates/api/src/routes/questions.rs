@@ -31,6 +31,10 @@ const PAGE: usize = 50;
 const MAX_PAGE: usize = 500;
 /// Cosine similarity from which two questions count as near-duplicates.
 const NEAR_DUPLICATE: f32 = 0.9;
+/// Near-duplicates shown of one question at most.
+const NEAR_DUPLICATES: usize = 100;
+/// Cosine similarity from which two questions count as related.
+const RELATED: f32 = 0.5;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -40,6 +44,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(export))
         .routes(routes!(read, write, archive))
         .routes(routes!(similar))
+        .routes(routes!(related))
 }
 
 /// Which questions are wanted.
@@ -293,8 +298,14 @@ struct SearchQuery {
     q: String,
     /// Subject slug.
     subject: Option<String>,
+    /// Skill, `subject/skill`.
+    skill: Option<SkillId>,
     /// Bloom level that the author states.
     level: Option<Level>,
+    /// ISO 639-3 code of the language that the stem seems to be written in.
+    language: Option<String>,
+    /// Status.
+    status: Option<Status>,
     /// How many, 1 to 500.
     limit: Option<usize>,
 }
@@ -336,8 +347,8 @@ async fn search(
     if vector.iter().all(|&number| number == 0.0) {
         return Ok(Json(SearchReply { found: Vec::new() }));
     }
-    let filter =
-        VectorFilter { subject: query.subject, level: query.level, ..VectorFilter::default() };
+    let SearchQuery { subject, skill, level, language, status, .. } = query;
+    let filter = VectorFilter { subject, skill, level, language, status };
     let hits = app.vectors.search(&vector, &filter, limit).await?;
     Ok(Json(SearchReply { found: app.found(hits) }))
 }
@@ -356,7 +367,35 @@ async fn similar(
     _: AsAuthor,
     extract::Path(id): extract::Path<QuestionId>,
 ) -> Result<Json<SearchReply>, Problem> {
-    let hits = app.vectors.near(&id, NEAR_DUPLICATE).await?;
+    let hits = app.vectors.near(&id, NEAR_DUPLICATE, NEAR_DUPLICATES).await?;
+    Ok(Json(SearchReply { found: app.found(hits) }))
+}
+
+/// How many questions are wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RelatedQuery {
+    /// How many, 1 to 500.
+    limit: Option<usize>,
+}
+
+/// Related questions
+///
+/// Gives the questions on the same matter, the nearest in meaning first.
+#[utoipa::path(
+    get, path = "/v1/questions/{id}/related", tag = "bank", security(("token" = [])),
+    params(("id" = String, Path), RelatedQuery),
+    responses((status = 200, body = SearchReply), (status = 404, body = Problem)),
+)]
+async fn related(
+    State(app): State<Arc<App>>,
+    _: AsAuthor,
+    extract::Path(id): extract::Path<QuestionId>,
+    Query(query): Query<RelatedQuery>,
+) -> Result<Json<SearchReply>, Problem> {
+    let limit = page_size(query.limit, 10)?;
+    let hits = app.vectors.near(&id, RELATED, limit).await?;
     Ok(Json(SearchReply { found: app.found(hits) }))
 }
 

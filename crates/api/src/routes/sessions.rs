@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode};
-use quizmentor_adaptive::Why;
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use bytes::Bytes;
+use quizmentor_adaptive::{Why, select::Measurement};
 use quizmentor_core::{
     AnswerId, LearnerId, Mode, PresentedQuestion, QuestionId, Response, Session, SessionId,
-    SkillId, Timestamp,
+    SkillId, TestPlan, Timestamp, limits,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +21,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     App, Problem,
     auth::AsLearner,
+    bank::Bank,
+    choosing::FlowView,
     extract::{self, Query},
     limiter,
     practice::{Answered, NewSession, Submission, TARGETS},
@@ -25,6 +33,8 @@ use crate::{
 const PAGE: usize = 50;
 /// Most skills that a session can be limited to.
 const MAX_SKILLS: usize = 100;
+/// Most quotas of a test's blueprint.
+const MAX_QUOTAS: usize = 50;
 /// Longest time for an answer that is believed, in milliseconds: a day.
 const MAX_ELAPSED_MS: u64 = 86_400_000;
 
@@ -53,6 +63,9 @@ struct SessionRequest {
     /// Wished probability of success in practice, 0.5 to 0.95.
     #[serde(default)]
     target: Option<f64>,
+    /// What a test asks and when it ends; for mode `test` only.
+    #[serde(default)]
+    test: Option<TestPlan>,
 }
 
 impl SessionRequest {
@@ -77,8 +90,38 @@ impl SessionRequest {
         if self.target.is_some_and(|target| !TARGETS.contains(&target)) {
             error("target".into(), "must be 0.5 to 0.95".into());
         }
+        if self.test.is_some() && self.mode != Mode::Test {
+            error("test".into(), "is for mode test only".into());
+        }
+        errors.extend(self.test.iter().flat_map(|plan| defects(plan, &bank)));
         if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
     }
+}
+
+/// Every reason why a test cannot be held so.
+fn defects(plan: &TestPlan, bank: &Bank) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut check = |field: &str, sound: bool, problem: &str| {
+        if !sound {
+            errors.push(FieldError { field: format!("test.{field}"), problem: problem.into() });
+        }
+    };
+    let within = |value: Option<f64>, low: f64, high: f64| {
+        value.is_none_or(|value| value > low && value < high)
+    };
+    check("length", (1..=limits::TEST_LENGTH).contains(&plan.length), "must be 1 to 30");
+    check("standard_error", within(plan.standard_error, 0.0, 1.0), "must be between 0 and 1");
+    check("cut", within(plan.cut, 0.0, 1.0), "must be between 0 and 1");
+    let exposure = within(plan.exposure, 0.0, 1.0) || plan.exposure == Some(1.0);
+    check("exposure", exposure, "must be above 0 and at most 1");
+    check("blueprint", plan.blueprint.len() <= MAX_QUOTAS, "at most 50 quotas");
+    for (i, quota) in plan.blueprint.iter().enumerate().take(MAX_QUOTAS) {
+        let share = quota.share > 0.0 && quota.share.is_finite();
+        check(&format!("blueprint[{i}].share"), share, "must be above 0");
+        let skill = quota.skill.as_ref().is_none_or(|skill| bank.has_skill(skill));
+        check(&format!("blueprint[{i}].skill"), skill, "there is no such skill");
+    }
+    errors
 }
 
 /// A session.
@@ -102,6 +145,15 @@ struct SessionView {
     answered: u32,
     /// Answers fully right.
     correct: u32,
+    /// What a test asks and when it ends; absent in other modes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<TestPlan>,
+    /// What a test has measured; absent in other modes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measurement: Option<Measurement>,
+    /// Challenge against skill; absent in other modes than practice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow: Option<FlowView>,
     /// The question to answer; `null` when the session has ended.
     next: Option<NextQuestion>,
 }
@@ -111,6 +163,8 @@ struct SessionView {
 struct NextQuestion {
     /// Without its key.
     question: PresentedQuestion,
+    /// Whether its answer will count; that to a question on trial will not.
+    scored: bool,
     /// The terms of the choice.
     why: Why,
 }
@@ -120,12 +174,15 @@ impl App {
         let pending = session.pending.as_ref()?;
         let question = self.bank().question(&pending.question)?.present(&pending.order);
         let why = serde_json::from_value(pending.why.clone()).ok()?;
-        Some(NextQuestion { question, why })
+        Some(NextQuestion { question, scored: !pending.pilot, why })
     }
 
     fn view(&self, session: Session) -> SessionView {
         SessionView {
             next: self.next_question(&session),
+            measurement: self.measurement(&session),
+            flow: FlowView::of(&session),
+            test: session.test,
             id: session.id,
             mode: session.mode,
             subject: session.subject,
@@ -155,8 +212,8 @@ async fn begin(
 ) -> Result<(StatusCode, Json<SessionView>), Problem> {
     request.check(&app)?;
     app.limit_learner(limiter::ANSWERS, principal.learner).await?;
-    let SessionRequest { mode, subject, skills, target } = request;
-    let new = NewSession { mode, subject, skills, target };
+    let SessionRequest { mode, subject, skills, target, test } = request;
+    let new = NewSession { mode, subject, skills, target, test };
     let session = app.begin(principal.learner, new).await?;
     Ok((StatusCode::CREATED, Json(app.view(session))))
 }
@@ -232,9 +289,20 @@ async fn next(
     State(app): State<Arc<App>>,
     AsLearner(principal): AsLearner,
     extract::Path(id): extract::Path<SessionId>,
-) -> Result<Json<NextReply>, Problem> {
-    let session = app.current(principal.learner, id).await?;
-    Ok(Json(NextReply { next: app.next_question(&session) }))
+) -> Result<impl IntoResponse, Problem> {
+    let revision = app.bank().revision;
+    let reply = match app.hot.reply(principal.learner, id, revision) {
+        Some(reply) => reply,
+        None => {
+            let session = app.current(principal.learner, id).await?;
+            let reply = NextReply { next: app.next_question(&session) };
+            let reply = serde_json::to_vec(&reply).map_err(|error| Problem::internal(&error))?;
+            let reply = Bytes::from(reply);
+            app.hot.keep_reply(&session, revision, reply.clone());
+            reply
+        }
+    };
+    Ok(([(header::CONTENT_TYPE, "application/json")], reply))
 }
 
 /// End a session
@@ -300,8 +368,13 @@ struct AnswerView {
     explanation: String,
     /// When it was given.
     at: Timestamp,
+    /// Whether it counts; an answer to a question on trial does not.
+    scored: bool,
     /// Whether it had been sent before, and counted then.
     repeated: bool,
+    /// Whether the question was rewritten since; then key and explanation are left out, for they
+    /// belong to another question.
+    changed: bool,
 }
 
 /// Success on a typical question of a skill.
@@ -325,10 +398,16 @@ impl AnswerView {
             correct: answered.score.correct,
             credit: answered.score.credit,
             feedback: answered.score.feedback.clone(),
-            key: answered.question.key_text(),
+            key: if answered.changed { Vec::new() } else { answered.question.key_text() },
             key_positions: answered.key_positions.clone(),
-            explanation: answered.question.explanation.clone(),
+            explanation: if answered.changed {
+                String::new()
+            } else {
+                answered.question.explanation.clone()
+            },
             at: answered.answer.at,
+            scored: answered.scored,
+            changed: answered.changed,
             repeated: answered.repeated,
         }
     }

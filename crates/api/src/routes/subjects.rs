@@ -29,5 +29,5 @@ struct Subjects {
     responses((status = 200, body = Subjects)),
 )]
 async fn subjects(State(app): State<Arc<App>>) -> Json<Subjects> {
-    Json(Subjects { subjects: app.bank().subjects.clone() })
+    Json(Subjects { subjects: app.bank().subjects.to_vec() })
 }

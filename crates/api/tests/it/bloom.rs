@@ -1,7 +1,14 @@
 //! Classification and validation.
 
+use std::sync::{Arc, Barrier};
+
+use futures_util::FutureExt;
+use quizmentor_bloom::Engine;
 use quizmentor_testkit::{Installation, questions::every_kind};
 use serde_json::json;
+
+/// As many as the installation for tests has.
+const WORKERS: usize = 2;
 
 #[tokio::test]
 async fn texts_are_classified_in_order() {
@@ -37,6 +44,73 @@ async fn a_batch_holds_up_to_64_texts_of_10_000_bytes() {
     let long = json!({ "texts": ["Name a cell. ".repeat(769)] });
     let reply = learner.post("/v1/bloom/classify", &long).await.expect(200);
     assert_eq!(reply["results"][0]["truncated"], true);
+}
+
+#[tokio::test]
+async fn words_that_moved_the_level_are_told_on_request() {
+    let installation = Installation::new(&[]).await;
+    let learner = installation.learner().await;
+    let text = "Design an experiment on friction.";
+    let request = json!({ "texts": [text], "explain": true });
+    let reply = learner.post("/v1/bloom/classify", &request).await.expect(200);
+    assert_eq!(reply["explanation"]["level"], reply["results"][0]["top"]);
+    let words = reply["explanation"]["words"].as_array().unwrap();
+    let strongest = words.iter().max_by(|a, b| {
+        a["influence"].as_f64().unwrap().total_cmp(&b["influence"].as_f64().unwrap())
+    });
+    assert_eq!(strongest.unwrap()["word"], "Design", "{words:?}");
+    let plain = learner.post("/v1/bloom/classify", &json!({ "texts": [text] })).await.expect(200);
+    assert!(plain.get("explanation").is_none());
+    let many = json!({ "texts": [text, text], "explain": true });
+    learner.post("/v1/bloom/classify", &many).await.expect(422);
+}
+
+#[tokio::test]
+async fn many_at_once_get_their_own_answers() {
+    let installation = Installation::new(&[]).await;
+    let compute = &installation.app.compute;
+    let texts = |n: usize| vec![format!("Define the term number {n}."), "Why?".to_owned()];
+    let answers = futures_util::future::join_all((0..40).map(|n| compute.classify(texts(n)))).await;
+    for (n, answer) in answers.into_iter().enumerate() {
+        let alone = compute.classify(texts(n)).await.unwrap();
+        assert_eq!(answer.unwrap(), alone, "request {n}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_forgets_those_who_left() {
+    let installation = Installation::new(&[]).await;
+    let compute = &installation.app.compute;
+    let gate = Arc::new(Barrier::new(WORKERS + 1));
+    let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..WORKERS {
+        let (compute, gate, started) = (compute.clone(), Arc::clone(&gate), started.clone());
+        tokio::spawn(async move {
+            let hold = move |_: &Engine| {
+                started.send(()).unwrap();
+                gate.wait();
+            };
+            compute.run(hold).await.unwrap();
+        });
+    }
+    for _ in 0..WORKERS {
+        starts.recv().await.unwrap();
+    }
+    let ask = |n: usize| Box::pin(compute.classify(vec![format!("Define {n}.")]));
+    let mut waiting: Vec<_> = (0..64).map(ask).collect();
+    for request in &mut waiting {
+        assert!(request.now_or_never().is_none());
+    }
+    let refused = ask(64).await.unwrap_err();
+    assert_eq!((refused.status, refused.retry_after), (429, Some(1)));
+    drop(waiting.remove(0));
+    let mut late = ask(65);
+    assert!((&mut late).now_or_never().is_none());
+    gate.wait();
+    assert_eq!(late.await.unwrap().len(), 1);
+    for request in waiting {
+        assert_eq!(request.await.unwrap().len(), 1);
+    }
 }
 
 #[tokio::test]

@@ -58,6 +58,15 @@ async fn questions_are_found_by_meaning() {
 
     assert_eq!(found(&author, "/v1/questions/energy/similar").await, ["energy-again"]);
     assert!(found(&author, "/v1/questions/volcano/similar").await.is_empty());
+    assert_eq!(found(&author, "/v1/questions/energy/related?limit=1").await, ["energy-again"]);
+    author.get("/v1/questions/absent/related").await.problem(404);
+    for (filter, expected) in [
+        ("skill=economics/money", vec!["inflation"]),
+        ("status=draft", vec!["sonnet"]),
+        ("language=fra", vec![]),
+    ] {
+        assert_eq!(found(&author, &format!("{search}energy&{filter}")).await, expected);
+    }
     author.get("/v1/questions/unknown/similar").await.problem(404);
 
     author.delete("/v1/questions/energy-again").await.expect(204);

@@ -20,8 +20,10 @@ fn refused(change: impl FnOnce(&mut TinyModel)) -> String {
 
 #[test]
 fn tensors_that_do_not_fit_are_named() {
-    let error = refused(|model| model.remove("gate.bias"));
-    assert!(error.ends_with("model.safetensors: tensor gate.bias is missing"), "{error}");
+    let error = refused(|model| model.remove("heads.bias"));
+    assert!(error.ends_with("model.safetensors: tensor heads.bias is missing"), "{error}");
+    let error = refused(|model| model.remove("student/route.scale"));
+    assert!(error.ends_with("student.safetensors: tensor route.scale is missing"), "{error}");
     let error = refused(|model| model.reshape("layers.1.up.bias", &[3]));
     assert!(error.contains("tensor layers.1.up.bias is (F32, [3]), not (F32, [24])"), "{error}");
     let error = refused(|model| model.reshape("layers.0.down.weight", &[HIDDEN, 24]));
@@ -31,17 +33,21 @@ fn tensors_that_do_not_fit_are_named() {
 #[test]
 fn configurations_that_do_not_fit_are_explained() {
     for (key, value, expected) in [
-        ("format", json!(2), "reads format 1"),
+        ("format", json!(1), "reads format 2"),
         ("levels", json!(["create"]), "six of the taxonomy"),
         ("threshold", json!(1.5), "threshold 1.5"),
         ("heads", json!([]), "must not be 0"),
-        ("heads", json!(["one"]), "tensor heads.weight is"),
+        ("heads", json!(["one"]), "tensor route.weight is"),
+        ("abstain", json!(-1), "abstain -1"),
+        ("stop", json!("never"), "config.json"),
         ("calibration", json!({"scale": [1.0], "bias": [0.0]}), "config.json"),
         ("version", json!(3), "config.json"),
     ] {
         let error = refused(|model| model.config[key] = value);
         assert!(error.contains(expected), "{key}: {error}");
     }
+    let error = refused(|model| model.config["student"]["width"] = json!(2));
+    assert!(error.contains("must be odd"), "{error}");
     for (key, value, expected) in [
         ("attention_heads", json!(3), "no multiple"),
         ("max_tokens", json!(2), "at least 3"),
@@ -55,7 +61,13 @@ fn configurations_that_do_not_fit_are_explained() {
 
 #[test]
 fn missing_and_broken_files_are_named() {
-    for file in ["config.json", "tokenizer.json", "model.safetensors", "words.safetensors"] {
+    for file in [
+        "config.json",
+        "tokenizer.json",
+        "student.safetensors",
+        "model.safetensors",
+        "words.safetensors",
+    ] {
         let dir = TempDir::new().unwrap();
         TinyModel::new(7).write(dir.path());
         fs::write(dir.path().join(file), "{").unwrap();
@@ -76,7 +88,13 @@ fn sums_must_describe_the_files() {
         let sum: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{sum}  {file}\n")
     };
-    let files = ["config.json", "tokenizer.json", "model.safetensors", "words.safetensors"];
+    let files = [
+        "config.json",
+        "tokenizer.json",
+        "student.safetensors",
+        "model.safetensors",
+        "words.safetensors",
+    ];
     let sums = files.map(line).concat();
     let path = dir.path().join("SHA256SUMS");
     fs::write(&path, &sums).unwrap();
@@ -84,5 +102,5 @@ fn sums_must_describe_the_files() {
 
     TinyModel::new(8).write(dir.path());
     let error = Engine::load(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("model.safetensors: is not the file that SHA256SUMS"), "{error}");
+    assert!(error.contains("student.safetensors: is not the file that SHA256SUMS"), "{error}");
 }

@@ -31,6 +31,7 @@ fn measures_fit_what_the_engine_says() {
     let report = bloom(&engine, Cursor::new(rows), |done| seen.push(done)).unwrap();
     assert_eq!((report.model.as_str(), seen.as_slice()), ("tiny-1", [4].as_slice()));
     assert!(report.questions_per_second > 0.0);
+    assert!((0.0..=1.0).contains(&report.answered_by_student));
     let exam = &report.sources["exam"];
     assert_eq!(
         (exam.n, exam.rule, exam.exact_match, exam.top1),

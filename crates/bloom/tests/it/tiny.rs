@@ -12,6 +12,9 @@ const HEADS: usize = 3;
 const ATTENTION_HEADS: usize = 2;
 const INTERMEDIATE: usize = 24;
 const LAYERS: usize = 2;
+const STUDENT_DIMENSIONS: usize = 6;
+const FILTERS: usize = 10;
+const STUDENT_HIDDEN: usize = 9;
 pub(crate) const MAX_TOKENS: usize = 12;
 /// Length of a word piece's vector for search.
 pub(crate) const DIMENSIONS: usize = 5;
@@ -56,9 +59,25 @@ impl TinyModel {
         }
         model.floats(&mut rng, "heads.weight", &[HEADS, 6, HIDDEN], 0.0);
         model.floats(&mut rng, "heads.bias", &[HEADS, 6], 0.0);
-        model.floats(&mut rng, "gate.weight", &[HEADS, HIDDEN], 0.0);
-        model.floats(&mut rng, "gate.bias", &[HEADS], 0.0);
+        model.student(&mut rng);
         model
+    }
+
+    fn student(&mut self, rng: &mut ChaCha8Rng) {
+        let features = STUDENT_DIMENSIONS + FILTERS;
+        self.matrix(rng, "student/embeddings", WORDS.len(), STUDENT_DIMENSIONS);
+        self.floats(rng, "student/importance", &[WORDS.len()], 0.0);
+        self.floats(rng, "student/norm.weight", &[features], 1.0);
+        self.floats(rng, "student/norm.bias", &[features], 0.0);
+        for (name, rows, columns) in [
+            ("student/convolution", FILTERS, 3 * STUDENT_DIMENSIONS),
+            ("student/hidden", STUDENT_HIDDEN, features),
+            ("student/output", 6, STUDENT_HIDDEN),
+            ("student/route", HEADS, STUDENT_HIDDEN),
+        ] {
+            self.matrix(rng, name, rows, columns);
+            self.floats(rng, &format!("{name}.bias"), &[rows], 0.0);
+        }
     }
 
     fn matrix(&mut self, rng: &mut ChaCha8Rng, name: &str, rows: usize, columns: usize) {
@@ -90,7 +109,7 @@ impl TinyModel {
         self.tensors.insert(name.to_owned(), (shape.to_vec(), Stored::Floats(values)));
     }
 
-    /// Writes the artifact's four files.
+    /// Writes the artifact's five files.
     pub(crate) fn write(&self, dir: &Path) {
         let encoded: HashMap<&str, (Dtype, &[usize], Vec<u8>)> = self
             .tensors
@@ -105,15 +124,15 @@ impl TinyModel {
                 (name.as_str(), (dtype, shape.as_slice(), bytes))
             })
             .collect();
-        let write = |file: &str, wanted: fn(&str) -> bool| {
-            let wanted = encoded.iter().filter(|(name, _)| wanted(name));
+        for file in ["student", "model", "words"] {
+            let wanted = encoded.iter().filter(|(name, _)| file_of(name) == file);
             let views = wanted.map(|(name, (dtype, shape, bytes))| {
-                (*name, TensorView::new(*dtype, shape.to_vec(), bytes).unwrap())
+                let name = name.trim_start_matches("student/");
+                (name, TensorView::new(*dtype, shape.to_vec(), bytes).unwrap())
             });
-            fs::write(dir.join(file), safetensors::serialize(views, None).unwrap()).unwrap();
-        };
-        write("model.safetensors", |name| !name.starts_with("words."));
-        write("words.safetensors", |name| name.starts_with("words."));
+            let path = dir.join(format!("{file}.safetensors"));
+            fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+        }
         fs::write(dir.join("tokenizer.json"), tokenizer().to_string()).unwrap();
         fs::write(dir.join("config.json"), self.config.to_string()).unwrap();
     }
@@ -147,17 +166,17 @@ impl TinyModel {
         weight.chunks(x.len()).zip(bias).map(|(row, b)| dot(row, x) + b).collect()
     }
 
-    fn layer_norm(&self, name: &str, x: &[f64]) -> Vec<f64> {
+    fn layer_norm(&self, name: &str, epsilon: f64, x: &[f64]) -> Vec<f64> {
         let (weight, bias) =
             (self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")));
         let mean = x.iter().sum::<f64>() / x.len() as f64;
         let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / x.len() as f64;
-        let unit = x.iter().map(|v| (v - mean) / (variance + EPS).sqrt());
+        let unit = x.iter().map(|v| (v - mean) / (variance + epsilon).sqrt());
         unit.zip(weight.iter().zip(&bias)).map(|(v, (w, b))| v * w + b).collect()
     }
 
     /// Pooled vector of a sequence of ids.
-    pub(crate) fn pooled(&self, ids: &[usize]) -> Vec<f64> {
+    fn pooled(&self, ids: &[usize]) -> Vec<f64> {
         let (words, positions) =
             (self.get("embeddings.word.weight"), self.get("embeddings.position"));
         let row =
@@ -166,7 +185,11 @@ impl TinyModel {
             .iter()
             .enumerate()
             .map(|(at, &id)| {
-                self.layer_norm("embeddings.norm", &add(&row(&words, id), &row(&positions, at)))
+                self.layer_norm(
+                    "embeddings.norm",
+                    EPS,
+                    &add(&row(&words, id), &row(&positions, at)),
+                )
             })
             .collect();
         for layer in 0..LAYERS {
@@ -194,35 +217,97 @@ impl TinyModel {
                 }));
             }
             let attended = self.linear(&name("attention_output"), &attended);
-            let x = self.layer_norm(&name("attention_norm"), &add(&x[at], &attended));
+            let x = self.layer_norm(&name("attention_norm"), EPS, &add(&x[at], &attended));
             let up: Vec<f64> = self.linear(&name("up"), &x).into_iter().map(gelu).collect();
-            self.layer_norm(&name("output_norm"), &add(&x, &self.linear(&name("down"), &up)))
+            self.layer_norm(&name("output_norm"), EPS, &add(&x, &self.linear(&name("down"), &up)))
         };
         (0..x.len()).map(token).collect()
     }
 
-    /// Calibrated probabilities from a pooled vector.
-    pub(crate) fn probabilities(&self, pooled: &[f64]) -> Vec<f64> {
+    /// The student's hidden layer.
+    fn impression(&self, ids: &[usize]) -> Vec<f64> {
+        let embeddings = self.get("student/embeddings.weight");
+        let row = |at: usize| -> &[f64] {
+            let inside = (1..=ids.len()).contains(&at);
+            if !inside {
+                return &[0.0; STUDENT_DIMENSIONS];
+            }
+            &embeddings[ids[at - 1] * STUDENT_DIMENSIONS..][..STUDENT_DIMENSIONS]
+        };
+        let importance = self.get("student/importance");
+        let weights: Vec<f64> = ids.iter().map(|&id| importance[id].exp()).collect();
+        let total: f64 = weights.iter().sum();
+        let mean = (0..STUDENT_DIMENSIONS)
+            .map(|d| weights.iter().zip(1..).map(|(w, at)| w * row(at)[d]).sum::<f64>() / total);
+        let mut features: Vec<f64> = mean.collect();
+        let mut peak = vec![0.0_f64; FILTERS];
+        for at in 1..=ids.len() {
+            let window = [row(at - 1), row(at), row(at + 1)].concat();
+            let found = self.linear("student/convolution", &window);
+            peak.iter_mut().zip(found).for_each(|(peak, x)| *peak = peak.max(x));
+        }
+        features.extend(peak);
+        let features = self.layer_norm("student/norm", 1e-5, &features);
+        self.linear("student/hidden", &features).into_iter().map(|x| x.max(0.0)).collect()
+    }
+
+    fn calibration(&self, stage: &str, part: &str, level: usize) -> f64 {
+        self.config["calibration"][stage][part][level].as_f64().unwrap()
+    }
+
+    /// Calibrated probabilities of the student alone.
+    pub(crate) fn first(&self, ids: &[usize]) -> Vec<f64> {
+        let logits = self.linear("student/output", &self.impression(ids));
+        let level = |(level, logit): (usize, f64)| {
+            let scale = self.calibration("student", "scale", level);
+            sigmoid(scale * logit + self.calibration("student", "bias", level))
+        };
+        logits.into_iter().enumerate().map(level).collect()
+    }
+
+    /// Calibrated probabilities of both networks.
+    pub(crate) fn second(&self, ids: &[usize]) -> Vec<f64> {
         let (weight, bias) = (self.get("heads.weight"), self.get("heads.bias"));
-        let gate = softmax(&self.linear("gate", pooled));
-        let calibration =
-            |key: &str, level: usize| self.config["calibration"][key][level].as_f64().unwrap();
+        let (pooled, impression) = (self.pooled(ids), self.impression(ids));
+        let route = softmax(&self.linear("student/route", &impression));
+        let logits = self.linear("student/output", &impression);
         let level = |level: usize| {
             let z = |head: usize| {
                 let row = head * 6 + level;
-                dot(&weight[row * HIDDEN..(row + 1) * HIDDEN], pooled) + bias[row]
+                dot(&weight[row * HIDDEN..(row + 1) * HIDDEN], &pooled) + bias[row]
             };
-            let mixture: f64 = (0..HEADS).map(|head| gate[head] * sigmoid(z(head))).sum();
-            let logit = (mixture / (1.0 - mixture)).ln();
-            sigmoid(calibration("scale", level) * logit + calibration("bias", level))
+            let mixture: f64 = (0..HEADS).map(|head| route[head] * sigmoid(z(head))).sum();
+            let calibration = |part: &str| self.calibration("both", part, level);
+            sigmoid(
+                calibration("encoder") * (mixture / (1.0 - mixture)).ln()
+                    + calibration("student") * logits[level]
+                    + calibration("bias"),
+            )
         };
         (0..6).map(level).collect()
+    }
+
+    /// How certain the student is.
+    pub(crate) fn certainty(&self, ids: &[usize]) -> f64 {
+        let probabilities = self.first(ids);
+        let greatest = probabilities.iter().copied().fold(0.0, f64::max);
+        let margins = probabilities.iter().map(|p| (2.0 * p - 1.0).abs());
+        margins.fold(2.0 * greatest - 1.0, f64::min).max(0.0)
+    }
+}
+
+/// Which file holds a tensor.
+fn file_of(name: &str) -> &'static str {
+    match name {
+        _ if name.starts_with("student/") => "student",
+        _ if name.starts_with("words.") => "words",
+        _ => "model",
     }
 }
 
 fn config() -> Value {
     json!({
-        "format": 1,
+        "format": 2,
         "version": "tiny-1",
         "levels": ["remember", "understand", "apply", "analyze", "evaluate", "create"],
         "encoder": {
@@ -230,11 +315,24 @@ fn config() -> Value {
             "intermediate": INTERMEDIATE, "vocabulary": WORDS.len(), "max_tokens": MAX_TOKENS,
             "layer_norm_eps": EPS, "activation": "gelu_erf",
         },
+        "student": {
+            "dimensions": STUDENT_DIMENSIONS, "filters": FILTERS, "width": 3,
+            "hidden": STUDENT_HIDDEN,
+        },
         "heads": ["exam", "objectives", "general"],
         "calibration": {
-            "scale": [1.0, 0.9, 1.1, 1.0, 1.2, 0.95], "bias": [0.0, 0.1, -0.1, 0.3, 0.0, 0.05],
+            "student": {
+                "scale": [1.0, 0.9, 1.1, 1.0, 1.2, 0.95], "bias": [0.0, 0.1, -0.1, 0.3, 0.0, 0.05],
+            },
+            "both": {
+                "encoder": [0.9, 0.8, 1.0, 1.1, 0.7, 1.0],
+                "student": [0.2, 0.1, 0.0, 0.3, 0.4, 0.1],
+                "bias": [0.1, -0.1, 0.0, 0.2, 0.05, 0.0],
+            },
         },
         "threshold": 0.5,
+        "stop": 0.3,
+        "abstain": 0.4,
     })
 }
 

@@ -1,148 +1,191 @@
-//! `quizmentor classify`: the Bloom level of each line of standard input.
+//! `quizmentor classify`: the Bloom level of each row of files or of standard input. Rows are read,
+//! classified on all processors and written in bounded pieces, in order.
+
+mod input;
+mod output;
 
 use std::{
-    io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write},
+    fs::File,
+    io::{self, BufReader, BufWriter, IsTerminal, Read, Write},
+    num::NonZero,
     path::PathBuf,
+    thread,
 };
 
-use anyhow::Context;
-use clap::Args;
-use quizmentor_bloom::Classification;
-use quizmentor_core::limits;
-use serde::Serialize;
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use quizmentor_bloom::{Arithmetic, Classification, Engine};
 
+use self::{
+    input::{Row, Rows},
+    output::Output,
+};
 use super::{bloom_engine, counter};
 
-/// Lines classified at a time.
+/// Rows that a processor classifies at a time.
 const CHUNK: usize = 256;
 
 #[derive(Debug, Args)]
 pub(crate) struct Classify {
-    /// Print one JSON object a line instead of columns
-    #[arg(long)]
+    /// Files to read [default: standard input]
+    files: Vec<PathBuf>,
+    /// What the files hold [default: by their extension, else lines]
+    #[arg(long, value_name = "KIND")]
+    from: Option<Kind>,
+    /// What to print [default: as the first file, columns for lines]
+    #[arg(long, value_name = "KIND")]
+    to: Option<Kind>,
+    /// The same as --to jsonl
+    #[arg(long, conflicts_with = "to")]
     json: bool,
+    /// Field or column with the text, in JSONL and CSV
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    field: String,
     /// Where the trained models are [default: as for serve]
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
 }
 
-/// What is said of a line.
-#[derive(Serialize)]
-struct Line<'a> {
-    text: &'a str,
-    model: &'a str,
-    level: &'static str,
-    #[serde(flatten)]
-    classification: &'a Classification,
+/// Kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// One text a line
+    Lines,
+    /// One JSON object a line
+    Jsonl,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+impl Classify {
+    fn kind(&self, file: Option<&PathBuf>) -> Kind {
+        let extension = file.and_then(|file| file.extension()).and_then(|name| name.to_str());
+        let by_name = match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("jsonl" | "ndjson") => Kind::Jsonl,
+            Some("csv") => Kind::Csv,
+            _ => Kind::Lines,
+        };
+        self.from.unwrap_or(by_name)
+    }
+
+    fn output(&self) -> Kind {
+        let to = if self.json { Some(Kind::Jsonl) } else { self.to };
+        to.unwrap_or_else(|| self.kind(self.files.first()))
+    }
 }
 
 pub(crate) fn run(arguments: &Classify) -> anyhow::Result<()> {
-    let engine = bloom_engine(arguments.models.as_ref())?;
-    let stdin = io::stdin();
-    if stdin.is_terminal() {
-        eprintln!("Type questions or learning objectives, one a line; end with Ctrl-D.");
-    }
-    let mut lines = Lines(BufReader::new(stdin.lock()));
-    let mut out = BufWriter::new(io::stdout().lock());
-    let progress = counter("lines");
-    loop {
-        let chunk = lines.chunk().context("cannot read standard input")?;
-        if chunk.is_empty() {
-            break;
+    let engine = bloom_engine(arguments.models.as_ref(), Arithmetic::Int8)?;
+    let mut output =
+        Output::new(arguments.output(), engine.version(), BufWriter::new(io::stdout().lock()))?;
+    let mut bad = 0;
+    if arguments.files.is_empty() {
+        let stdin = io::stdin();
+        if stdin.is_terminal() {
+            eprintln!("Type questions or learning objectives, one a line; end with Ctrl-D.");
         }
-        let texts: Vec<_> = chunk.iter().map(String::as_str).collect();
-        for (text, classification) in texts.iter().zip(engine.classify(&texts)) {
-            if arguments.json {
-                let level = classification.top.name();
-                let model = engine.version();
-                let line = Line { text, model, level, classification: &classification };
-                serde_json::to_writer(&mut out, &line)?;
-                writeln!(out)?;
-            } else {
-                write_row(&mut out, engine.version(), text, &classification)?;
-            }
+        let progress = counter("rows");
+        let rows = Rows::new(arguments.kind(None), &arguments.field, BufReader::new(stdin.lock()))
+            .context("standard input")?;
+        bad += classify(&engine, rows, &mut output, |rows| progress.inc(rows))
+            .context("standard input")?;
+        progress.finish_and_clear();
+    } else {
+        let progress = bytes_bar(&arguments.files)?;
+        for path in &arguments.files {
+            let name = || path.display().to_string();
+            let file = progress.wrap_read(File::open(path).with_context(name)?);
+            let rows =
+                Rows::new(arguments.kind(Some(path)), &arguments.field, BufReader::new(file))
+                    .with_context(name)?;
+            bad += classify(&engine, rows, &mut output, |_| {}).with_context(name)?;
         }
-        out.flush()?;
-        progress.inc(chunk.len() as u64);
+        progress.finish_and_clear();
     }
-    progress.finish_and_clear();
+    if bad > 0 {
+        bail!("{bad} rows could not be read; the output says which and why");
+    }
     Ok(())
 }
 
-/// Level, probabilities from remember to create, model, text.
-fn write_row(
-    out: &mut impl Write,
-    model: &str,
-    text: &str,
-    classification: &Classification,
-) -> io::Result<()> {
-    write!(out, "{:<10}", classification.top.name())?;
-    for probability in classification.probabilities.to_array() {
-        write!(out, " {probability:.3}")?;
+/// How much of the files has been read, on standard error.
+fn bytes_bar(files: &[PathBuf]) -> anyhow::Result<ProgressBar> {
+    let mut bytes = 0;
+    for file in files {
+        bytes += file.metadata().with_context(|| file.display().to_string())?.len();
     }
-    writeln!(out, "  {model}  {text}")
+    let template = "{wide_bar} {bytes}/{total_bytes}, {eta} left";
+    let style = ProgressStyle::with_template(template)?;
+    Ok(ProgressBar::new(bytes).with_style(style))
 }
 
-/// Lines of any bytes: what is no UTF-8 is replaced, what is longer than can be classified is cut.
-struct Lines<R>(BufReader<R>);
-
-impl<R: Read> Lines<R> {
-    fn chunk(&mut self) -> io::Result<Vec<String>> {
-        let mut chunk = Vec::new();
-        while chunk.len() < CHUNK {
-            let Some(line) = self.next()? else { break };
-            chunk.push(line);
+/// Gives the number of rows that could not be read.
+fn classify<R: Read>(
+    engine: &Engine,
+    mut rows: Rows<R>,
+    output: &mut Output<impl Write>,
+    progress: impl Fn(u64),
+) -> anyhow::Result<u64> {
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut bad = 0;
+    loop {
+        let piece: Vec<Row> = rows.by_ref().take(CHUNK * workers).collect::<Result<_, _>>()?;
+        if piece.is_empty() {
+            return Ok(bad);
         }
-        Ok(chunk)
+        for (row, classification) in piece.iter().zip(classified(engine, &piece)) {
+            bad += u64::from(row.text.is_err());
+            output.write(row, classification.as_ref())?;
+        }
+        output.flush()?;
+        progress(piece.len() as u64);
     }
+}
 
-    /// `None` at the end. A line's memory is bounded, however long it is.
-    fn next(&mut self) -> io::Result<Option<String>> {
-        const KEPT: usize = limits::CLASSIFY_TEXT + 1;
-        let mut line = Vec::new();
-        let mut read = false;
-        loop {
-            let available = self.0.fill_buf()?;
-            if available.is_empty() {
-                break;
-            }
-            read = true;
-            let end = available.iter().position(|&byte| byte == b'\n');
-            let part = &available[..end.unwrap_or(available.len())];
-            line.extend_from_slice(&part[..part.len().min(KEPT - line.len())]);
-            let used = end.map_or(available.len(), |at| at + 1);
-            self.0.consume(used);
-            if end.is_some() {
-                break;
-            }
-        }
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        Ok(read.then(|| String::from_utf8_lossy(&line).into_owned()))
-    }
+/// `None` for rows without a text.
+fn classified(engine: &Engine, piece: &[Row]) -> Vec<Option<Classification>> {
+    let texts: Vec<&str> = piece.iter().flat_map(|row| row.text.as_deref()).collect();
+    let done: Vec<Classification> = thread::scope(|scope| {
+        let parts: Vec<_> =
+            texts.chunks(CHUNK).map(|part| scope.spawn(move || engine.classify(part))).collect();
+        parts
+            .into_iter()
+            .flat_map(|part| part.join().expect("classifying does not panic"))
+            .collect()
+    });
+    let mut done = done.into_iter();
+    piece.iter().map(|row| row.text.is_ok().then(|| done.next()).flatten()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lines(bytes: &[u8]) -> Vec<String> {
-        Lines(BufReader::with_capacity(7, bytes)).chunk().unwrap()
+    fn arguments(files: &[&str]) -> Classify {
+        Classify {
+            files: files.iter().map(PathBuf::from).collect(),
+            from: None,
+            to: None,
+            json: false,
+            field: "text".into(),
+            models: None,
+        }
     }
 
     #[test]
-    fn lines_of_any_bytes_are_read() {
-        assert_eq!(lines(b""), [""; 0]);
-        assert_eq!(lines(b"one\r\n\nthree"), ["one", "", "three"]);
-        assert_eq!(lines(b"b\xffd\n"), ["b\u{fffd}d"]);
-    }
-
-    #[test]
-    fn an_endless_line_is_cut() {
-        let long = [vec![b'x'; 50_000], b"\nnext".to_vec()].concat();
-        let read = lines(&long);
-        assert_eq!(read[0].len(), limits::CLASSIFY_TEXT + 1);
-        assert_eq!(read[1], "next");
+    fn kinds_follow_the_names_of_the_files() {
+        for (file, kind) in [
+            ("a.jsonl", Kind::Jsonl),
+            ("b.CSV", Kind::Csv),
+            ("c.txt", Kind::Lines),
+            ("d", Kind::Lines),
+        ] {
+            let arguments = arguments(&[file]);
+            assert_eq!((arguments.kind(arguments.files.first()), arguments.output()), (kind, kind));
+        }
+        let json = Classify { json: true, from: Some(Kind::Csv), ..arguments(&["a.txt"]) };
+        assert_eq!((json.kind(json.files.first()), json.output()), (Kind::Csv, Kind::Jsonl));
+        assert_eq!(arguments(&[]).output(), Kind::Lines);
     }
 }

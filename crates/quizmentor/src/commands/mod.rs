@@ -2,9 +2,11 @@
 //! progress goes to standard error where that is a terminal.
 
 pub(crate) mod classify;
+pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod invite;
 pub(crate) mod simulate;
+pub(crate) mod stores;
 
 use std::{
     borrow::Cow,
@@ -15,18 +17,18 @@ use std::{
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use quizmentor_bloom::Engine;
+use quizmentor_bloom::{Arithmetic, Engine};
 use serde::Serialize;
 
 use crate::{application::BLOOM_MODEL, cli, config};
 
 /// The Bloom engine with the model in `models`, or where serving would look for it.
-fn bloom_engine(models: Option<&PathBuf>) -> anyhow::Result<Engine> {
+fn bloom_engine(models: Option<&PathBuf>, arithmetic: Arithmetic) -> anyhow::Result<Engine> {
     let models = match models {
         Some(dir) => dir.clone(),
         None => config::load(None, cli::environment())?.models_dir(),
     };
-    Engine::load(&models.join(BLOOM_MODEL)).context("cannot load the Bloom model")
+    Engine::load_with(&models.join(BLOOM_MODEL), arithmetic).context("cannot load the Bloom model")
 }
 
 /// A counter of `what` on standard error; silent where that is no terminal.

@@ -40,6 +40,17 @@ pub(crate) struct Vectors {
     pub(crate) api_key_file: Option<PathBuf>,
 }
 
+/// Who is told of events.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Events {
+    /// `None` for nobody.
+    #[serde(deserialize_with = "webhook")]
+    pub(crate) webhook: Option<Url>,
+    #[serde(deserialize_with = "path")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
 /// A kind of server, as its URLs tell it.
 struct Kind {
     name: &'static str,
@@ -86,6 +97,19 @@ fn qdrant<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> 
             local: &[],
             example: "https://vectors.example.org:6334",
             secret: "api_key_file",
+        },
+    )
+}
+
+fn webhook<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
+    url(
+        input,
+        &Kind {
+            name: "a webhook",
+            schemes: &["http", "https"],
+            local: &[],
+            example: "https://example.org/quizmentor",
+            secret: "key_file",
         },
     )
 }

@@ -11,7 +11,10 @@ use tokio::{
     time,
 };
 
-use super::connection::Connection;
+use super::{
+    address::Shares,
+    connection::{self, Connection},
+};
 use crate::config::Config;
 
 /// Pause after the kernel refused a connection, for want of descriptors mostly.
@@ -32,18 +35,24 @@ impl Server {
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let slots = Semaphore::new(self.config.load().limits.connections as usize);
         let slots = Arc::new(slots);
+        let shares = Arc::new(Shares::default());
         let mut connections = JoinSet::new();
         let stopped = stop.clone();
         loop {
             tokio::select! {
                 (stream, peer, slot) = accept(&self.listeners, &slots) => {
+                    let config = self.config.load_full();
+                    let Some(share) = shares.take(peer.ip(), &config) else {
+                        connection::refuse(&stream);
+                        continue;
+                    };
                     let connection = Connection {
                         peer,
                         router: self.router.clone(),
-                        config: self.config.load_full(),
+                        config,
                         stop: stopped.clone(),
                     };
-                    connections.spawn(connection.serve(stream, slot));
+                    connections.spawn(connection.serve(stream, (slot, share)));
                 }
                 Some(_) = connections.join_next() => {}
                 Some(ping) = self.pings.recv() => drop(ping.send(())),

@@ -30,11 +30,17 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::layers::OnDrop;
+use super::{
+    address::{Share, client},
+    layers::OnDrop,
+};
 use crate::config::{Config, Limits};
 
 /// Name of the gauge of open connections.
 pub(super) const CONNECTIONS: &str = "http_connections";
+
+/// Name of the counter of connections refused for their address's share.
+pub(super) const REFUSED: &str = "http_connections_refused_total";
 
 /// What serves one connection.
 pub(super) struct Connection {
@@ -46,8 +52,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Serves `stream` to its end; its slot is free again after that.
-    pub(super) async fn serve(self, stream: TcpStream, _slot: OwnedSemaphorePermit) {
+    /// Serves `stream` to its end; its place is free again after that.
+    pub(super) async fn serve(self, stream: TcpStream, _place: (OwnedSemaphorePermit, Share)) {
         metrics::gauge!(CONNECTIONS).increment(1.0);
         let _open = OnDrop(|| metrics::gauge!(CONNECTIONS).decrement(1.0));
         let ended = match stream.set_nodelay(true) {
@@ -65,8 +71,10 @@ impl Connection {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let activity = Arc::new(Activity::new());
         let (router, peer) = (&self.router, self.peer);
+        let proxies = &self.config.server.trusted_proxies;
         let service = service_fn(|request: Request<Incoming>| {
-            answer(router.clone(), peer, request, Running::start(Arc::clone(&activity)))
+            let client = client(peer, request.headers(), proxies);
+            answer(router.clone(), client, request, Running::start(Arc::clone(&activity)))
         });
         let Limits { header_timeout, idle_timeout, .. } = self.config.limits;
         let busy_timeout = idle_timeout + self.config.server.request_timeout;
@@ -114,14 +122,22 @@ fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
     http
 }
 
+/// Tells the peer that it has connections enough, if it can be told at once.
+pub(super) fn refuse(stream: &TcpStream) {
+    const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\n\
+        content-length: 0\r\nconnection: close\r\n\r\n";
+    metrics::counter!(REFUSED).increment(1);
+    let _ = stream.try_write(TOO_MANY);
+}
+
 async fn answer(
     router: Router,
-    peer: SocketAddr,
+    client: SocketAddr,
     request: Request<Incoming>,
     running: Running,
 ) -> Result<Response<Watched>, Infallible> {
     let mut request = request.map(Body::new);
-    request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(ConnectInfo(client));
     let response = router.oneshot(request).await?;
     Ok(response.map(|body| Watched { body, running }))
 }

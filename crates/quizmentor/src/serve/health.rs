@@ -21,7 +21,8 @@ use metrics_process::Collector;
 use quizmentor_api::Problem;
 
 use super::{
-    connection::CONNECTIONS,
+    admission,
+    connection::{CONNECTIONS, REFUSED},
     layers::{self, REQUEST_SECONDS},
 };
 
@@ -108,6 +109,8 @@ pub(crate) fn recorder() -> &'static (PrometheusHandle, Collector) {
         process.describe();
         layers::describe();
         metrics::describe_gauge!(CONNECTIONS, "Open connections");
+        metrics::describe_counter!(REFUSED, "Connections beyond their address's share");
+        admission::describe();
         (recorder, process)
     })
 }

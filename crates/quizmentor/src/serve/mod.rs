@@ -24,6 +24,8 @@ use crate::{
 };
 
 mod accept;
+mod address;
+mod admission;
 mod connection;
 mod health;
 mod layers;
@@ -55,6 +57,9 @@ pub(crate) trait Application: Send + Sync + 'static {
     fn reload(&self, _config: &Config) -> impl Future<Output = anyhow::Result<()>> + Send {
         async { Ok(()) }
     }
+
+    /// Ends the responses that go on until someone ends them; the rest may finish.
+    fn drain(&self) {}
 
     /// Finishes background work and puts the stores away, after the last request.
     fn close(&self) -> impl Future<Output = ()> + Send {
@@ -110,6 +115,7 @@ pub(crate) async fn run<A: Application>(
         }
         notify::ready(if outcome.is_ok() { &status } else { "serving; the reload was refused" });
     }
+    app.drain();
     running.stop(&mut signals, config.load().server.drain_timeout).await;
     close(app.as_ref(), &mut signals).await;
     Ok(())
@@ -170,7 +176,8 @@ impl Running {
     ) -> Self {
         health::recorder();
         let health = Arc::new(Health::default());
-        let router = app.router().merge(health::routes(Arc::clone(&health)));
+        let router = admission::wrap(app.router(), Arc::clone(&config));
+        let router = router.merge(health::routes(Arc::clone(&health)));
         let router = layers::wrap(router, Arc::clone(&config));
         let (stop, stopped) = watch::channel(false);
         let (pinging, pings) = mpsc::channel(1);
@@ -229,9 +236,11 @@ async fn reload(
         let server = config::Server {
             request_timeout: Duration::ZERO,
             drain_timeout: Duration::ZERO,
+            trusted_proxies: Vec::new(),
             ..server
         };
-        (server, limits.connections, auth, records, cache, vectors)
+        let limits = [limits.connections, limits.requests, limits.queue];
+        (server, limits, auth, records, cache, vectors)
     };
     if fixed(&before) != fixed(&config) {
         tracing::warn!("some of the changed settings take effect after a restart only");

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::pending, net::SocketAddr};
 
-use axum::{body::Body, http::Request, routing::get};
+use axum::{body::Body, extract::ConnectInfo, http::Request, routing::get};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -137,6 +137,96 @@ async fn connections_beyond_the_limit_wait_their_turn() {
     assert!(unserved.is_err(), "the first connection still holds the only place");
     drop(first);
     assert!(receive(second).await.ends_with("served"));
+}
+
+#[tokio::test]
+async fn requests_take_turns_and_too_many_are_told_to_come_back() {
+    let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let handler = {
+        let (entered, leave) = (Arc::clone(&entered), Arc::clone(&leave));
+        async move || {
+            entered.notify_one();
+            leave.notified().await;
+            "done"
+        }
+    };
+    let (_running, address) = serve(Router::new().route("/", get(handler)), |config| {
+        config.limits.requests = 1;
+        config.limits.queue = 1;
+        config.limits.queue_timeout = Duration::from_secs(60);
+    })
+    .await;
+    let first = send(address, "/").await;
+    entered.notified().await;
+    let second = send(address, "/").await;
+    let metrics = async || fetch(address, "/metrics").await;
+    while !metrics().await.contains("\nhttp_requests_in_flight 3\n") {}
+    let refused = fetch(address, "/").await;
+    assert_problem(&refused, 429, "too-many-requests");
+    assert!(refused.contains("\r\nretry-after: 1\r\n"), "{refused}");
+    assert!(fetch(address, "/livez").await.ends_with("alive\n"), "health does not queue");
+    leave.notify_one();
+    assert!(receive(first).await.ends_with("done"));
+    entered.notified().await;
+    leave.notify_one();
+    assert!(receive(second).await.ends_with("done"), "it had its turn");
+}
+
+#[tokio::test]
+async fn a_turn_that_does_not_come_is_not_waited_for() {
+    let entered = Arc::new(Notify::new());
+    let handler = {
+        let entered = Arc::clone(&entered);
+        async move || {
+            entered.notify_one();
+            pending::<()>().await;
+        }
+    };
+    let (_running, address) = serve(Router::new().route("/", get(handler)), |config| {
+        config.limits.requests = 1;
+        config.limits.queue_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let first = send(address, "/").await;
+    entered.notified().await;
+    assert_problem(&fetch(address, "/").await, 429, "too-many-requests");
+    drop(first);
+    let again = send(address, "/").await;
+    entered.notified().await;
+    drop(again);
+}
+
+#[tokio::test]
+async fn an_address_has_its_share_of_connections() {
+    let routes = Router::new().route("/", get(async || "served"));
+    let (_running, address) =
+        serve(routes, |config| config.limits.connections_per_address = 1).await;
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+    first.read_u8().await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = second.read_to_end(&mut answer).await;
+    assert!(answer.starts_with(b"HTTP/1.1 429 "), "{}", String::from_utf8_lossy(&answer));
+    drop(first);
+    // The place is free once the server has seen the first one leave.
+    while !fetch(address, "/").await.ends_with("served") {}
+}
+
+#[tokio::test]
+async fn a_request_is_of_whom_a_trusted_proxy_names() {
+    let who = async |ConnectInfo(client): ConnectInfo<SocketAddr>| client.ip().to_string();
+    for (trusted, client) in [("127.0.0.0/8", "192.0.2.7"), ("10.0.0.0/8", "127.0.0.1")] {
+        let (_running, address) = serve(Router::new().route("/", get(who)), |config| {
+            config.server.trusted_proxies = vec![trusted.parse().unwrap()];
+        })
+        .await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = "GET / HTTP/1.1\r\nhost: test\r\nx-forwarded-for: 192.0.2.7\r\n";
+        stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let answer = receive(stream).await;
+        assert!(answer.ends_with(client), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! The shape of the workspace that ARCHITECTURE.md describes.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
@@ -69,4 +72,28 @@ fn nothing_comes_from_a_git_repository() {
     let lock = fs::read_to_string(workspace.workspace_root.join("Cargo.lock")).unwrap();
     assert!(lock.contains("source = \"registry+"));
     assert!(!lock.contains("source = \"git+"));
+}
+
+/// Rust files in a folder and those in it.
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| match path.extension() {
+            _ if path.is_dir() => sources(&path),
+            Some(extension) if extension == "rs" => vec![path],
+            _ => vec![],
+        })
+        .collect()
+}
+
+#[test]
+fn unsafe_code_is_where_it_is_said_to_be() {
+    let crates = workspace().workspace_root.join("crates");
+    let mut found: Vec<_> = sources(crates.as_std_path())
+        .into_iter()
+        .filter(|path| fs::read_to_string(path).unwrap().contains(concat!("(unsafe", "_code")))
+        .map(|path| path.strip_prefix(&crates).unwrap().display().to_string())
+        .collect();
+    found.sort();
+    assert_eq!(found, ["bloom/src/kernel/mapped.rs", "bloom/src/kernel/x86.rs"]);
 }

@@ -5,9 +5,13 @@
 mod architecture;
 mod config;
 mod crash;
+mod failures;
 mod help;
 mod http;
+mod learner;
 mod lifecycle;
+mod postgres;
 mod process;
 mod roles;
 mod simulate;
+mod stores;

@@ -20,7 +20,8 @@ pub(crate) fn quizmentor() -> Command {
     clean(Command::new(env!("CARGO_BIN_EXE_quizmentor")))
 }
 
-fn clean(mut command: Command) -> Command {
+/// `command` with nothing of this process's own settings, in the root of the repository.
+pub(crate) fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("QUIZMENTOR") {
             command.env_remove(name);
@@ -64,7 +65,8 @@ impl Server {
         Self::start_as(shell, &[])
     }
 
-    fn start_as(mut command: Command, settings: &[(&str, &str)]) -> Self {
+    /// Starts a process by `command`, which may be another program that becomes it.
+    pub(crate) fn start_as(mut command: Command, settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("notify");
         let manager = UnixDatagram::bind(&socket).unwrap();
@@ -90,6 +92,11 @@ impl Server {
         let (_, url) = server.greeting.split_once("http://").expect("the status names the address");
         server.address = url.lines().next().unwrap().parse().unwrap();
         server
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next message to the service manager that has `line` among its lines.

@@ -32,7 +32,7 @@ CREATE TABLE analyses (
 
 -- At most one row.
 CREATE TABLE prerequisites (
-    only_row boolean PRIMARY KEY CHECK (only_row),
+    "only" integer PRIMARY KEY CHECK ("only" = 1),
     version bigint NOT NULL,
     -- JSON: {skill: [prerequisite, ...]}
     prerequisites text NOT NULL

@@ -6,6 +6,9 @@
 mod accounts;
 mod analyses;
 mod answers;
+mod copy;
+mod erasure;
+mod jobs;
 mod outbox;
 mod pool;
 mod prerequisites;
@@ -19,14 +22,19 @@ use async_trait::async_trait;
 use quizmentor_core::{
     AnswerId, LearnerId, Question, QuestionId, Role, Session, SessionId, Timestamp,
 };
-use sqlx::{ConnectOptions, Connection, migrate::Migrator, postgres::PgConnectOptions};
-use tokio::time::timeout;
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, migrate::Migrator, postgres::PgConnectOptions,
+};
+use tokio::{sync::mpsc, time::timeout};
+use uuid::Uuid;
 
 use self::pool::{Pool, is_lost};
 use super::{
-    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Prerequisites, Put,
-    QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
-    encoding::{error_at, migration_error},
+    Analysis, AnswerCommit, CommitOutcome, Diagnosis, Entry, Job, LinkHash, NewJob, OutboxEvent,
+    Page, Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer,
+    VersionedState,
+    copy::Sink,
+    encoding::{error_at, migration_error, time},
     group::Group,
     rows::{CommitRow, QuestionRow, SessionRow},
 };
@@ -116,6 +124,15 @@ impl PostgresOptions {
         self
     }
 
+    /// A connection whose server has the settings `session`.
+    async fn connect(&self, session: &[(&str, &str)]) -> Result<PgConnection> {
+        let connecting = self.options.clone().options(session.iter().copied());
+        timeout(READ, connecting.connect())
+            .await
+            .map_err(|e| Error::unavailable(format!("database {}", self.place()), e))?
+            .map_err(|e| error_at(&self.place(), e))
+    }
+
     /// Host and database, for messages.
     fn place(&self) -> String {
         let host = self.options.get_socket().map_or_else(
@@ -147,14 +164,7 @@ impl Postgres {
     /// As for [`open`](Self::open).
     pub async fn migrate(options: &PostgresOptions) -> Result<()> {
         let at_place = |error| error_at(&options.place(), error);
-        let session = [("lock_timeout", MIGRATION_LOCK)];
-        let connecting = options.options.clone().options(session);
-        let mut connection = timeout(READ, connecting.connect())
-            .await
-            .map_err(|elapsed| {
-                Error::unavailable(format!("database {}", options.place()), elapsed)
-            })?
-            .map_err(at_place)?;
+        let mut connection = options.connect(&[("lock_timeout", MIGRATION_LOCK)]).await?;
         let migrated = migrations().run(&mut connection).await.map_err(migration_error);
         migrated.map_err(at_place)?;
         answers::prepare(&mut connection).await?;
@@ -162,6 +172,32 @@ impl Postgres {
         let _ = connection.close().await;
         Ok(())
     }
+}
+
+impl Postgres {
+    /// Tells the state of the database without changing it.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server cannot be reached or refuses.
+    pub async fn diagnose(options: &PostgresOptions) -> Result<Diagnosis> {
+        let mut connection = options.connect(&[("statement_timeout", "5s")]).await?;
+        let (version, now, migrated): (String, i64, bool) = sqlx::query_as(
+            "SELECT current_setting('server_version'),
+                 (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+                 to_regclass('_sqlx_migrations') IS NOT NULL",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        let made = if migrated { made(&mut connection).await? } else { vec![] };
+        let diagnosis = Diagnosis::new(format!("PostgreSQL {version}"), &migrations(), &made);
+        Ok(Diagnosis { now: Some(time("the database's clock", now)?), ..diagnosis })
+    }
+}
+
+async fn made(connection: &mut PgConnection) -> Result<Vec<i64>> {
+    Ok(sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+        .fetch_all(connection)
+        .await?)
 }
 
 fn migrations() -> Migrator {
@@ -341,7 +377,71 @@ impl Records for Postgres {
         read!(self, connection => outbox::after(connection, after_sequence, limit))
     }
 
-    async fn outbox_acknowledge(&self, upto_sequence: u64) -> Result<()> {
-        write!(self, connection => outbox::acknowledge(connection, upto_sequence))
+    async fn outbox_acknowledge(&self, upto_sequence: u64, jobs: &[NewJob]) -> Result<()> {
+        write!(self, connection => async {
+            let mut transaction = connection.begin().await?;
+            outbox::acknowledge(&mut transaction, upto_sequence).await?;
+            jobs::add(&mut transaction, jobs).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+    }
+
+    async fn lease_jobs(
+        &self,
+        kind: &str,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>> {
+        write!(self, connection => jobs::lease(connection, kind, now, until, limit))
+    }
+
+    async fn finish_job(&self, job: &Job) -> Result<bool> {
+        write!(self, connection => jobs::finish(connection, job))
+    }
+
+    async fn fail_job(&self, job: &Job, error: &str, retry: Option<Timestamp>) -> Result<bool> {
+        write!(self, connection => jobs::fail(connection, job, error, retry))
+    }
+
+    async fn dead_jobs(&self, after: Option<Uuid>, limit: usize) -> Result<Page<Job>> {
+        read!(self, connection => jobs::dead(connection, after, limit))
+    }
+
+    async fn revive_jobs(&self, only: Option<Uuid>, now: Timestamp) -> Result<u64> {
+        write!(self, connection => jobs::revive(connection, only, now))
+    }
+
+    async fn learner_created(&self, id: LearnerId) -> Result<Option<Timestamp>> {
+        read!(self, connection => accounts::learner_created(connection, id))
+    }
+
+    async fn erase_learner(&self, id: LearnerId) -> Result<()> {
+        write!(self, connection => async {
+            let mut transaction = connection.begin().await?;
+            let erased = erasure::erase(&mut transaction, id).await?;
+            transaction.commit().await?;
+            if erased { Ok(()) } else { Err(Error::NotFound("learner")) }
+        })
+    }
+
+    async fn dump(&self, sink: mpsc::Sender<Entry>) -> Result<()> {
+        let mut lease = self.pool.fresh().await?;
+        let outcome = copy::dump(lease.connection(), &Sink(sink)).await;
+        lease.end(Ok(outcome))
+    }
+
+    async fn load(&self, mut entries: mpsc::Receiver<Entry>) -> Result<()> {
+        let mut lease = self.pool.fresh().await?;
+        let connection = lease.connection();
+        let work = async {
+            let mut transaction = connection.begin().await?;
+            copy::load(&mut transaction, &mut entries).await?;
+            transaction.commit().await?;
+            Ok(())
+        };
+        let outcome = work.await;
+        lease.end(Ok(outcome))
     }
 }

@@ -3,10 +3,11 @@
 use quizmentor_core::{
     AnswerId, LearnerId, Level, Question, QuestionId, Session, SessionId, SkillId,
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Answer, AnswerCommit, Event, MAX_POLICY, OutboxEvent, SnapshotInfo, StoredAnswer,
+    Answer, AnswerCommit, Event, Job, MAX_POLICY, NewJob, OutboxEvent, SnapshotInfo, StoredAnswer,
     encoding::{from_int, from_json, time, to_int, to_json, to_name},
 };
 use crate::{Error, Result};
@@ -149,24 +150,24 @@ fn check(commit: &AnswerCommit) -> Result<()> {
 }
 
 /// An answer as it is read.
-#[derive(sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow, Serialize, Deserialize)]
 pub(super) struct AnswerRow {
-    sequence: i64,
-    id: Uuid,
-    learner: Uuid,
-    session: Uuid,
-    question: String,
-    skill: String,
-    response: String,
-    credit: f64,
-    correct: bool,
-    elapsed_ms: Option<i64>,
-    at: i64,
-    predicted: f64,
-    propensity: f64,
-    policy: String,
-    snapshot: i64,
-    context: String,
+    pub sequence: i64,
+    pub id: Uuid,
+    pub learner: Uuid,
+    pub session: Uuid,
+    pub question: String,
+    pub skill: String,
+    pub response: String,
+    pub credit: f64,
+    pub correct: bool,
+    pub elapsed_ms: Option<i64>,
+    pub at: i64,
+    pub predicted: f64,
+    pub propensity: f64,
+    pub policy: String,
+    pub snapshot: i64,
+    pub context: String,
 }
 
 impl AnswerRow {
@@ -194,12 +195,12 @@ impl AnswerRow {
 }
 
 /// An event as it is read.
-#[derive(sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow, Serialize, Deserialize)]
 pub(super) struct EventRow {
-    sequence: i64,
-    kind: String,
-    payload: String,
-    at: i64,
+    pub sequence: i64,
+    pub kind: String,
+    pub payload: String,
+    pub at: i64,
 }
 
 impl EventRow {
@@ -215,4 +216,30 @@ pub(super) fn snapshot_info(version: i64, upto_sequence: i64) -> Result<Snapshot
         version: from_int("version of a snapshot", version)?,
         upto_sequence: from_int("sequence of a snapshot", upto_sequence)?,
     })
+}
+
+/// A job as it is read.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow, Serialize, Deserialize)]
+pub(super) struct JobRow {
+    pub id: Uuid,
+    pub kind: String,
+    pub payload: String,
+    pub learner: Option<Uuid>,
+    pub due: i64,
+    pub attempts: i64,
+    pub error: Option<String>,
+    pub dead: bool,
+}
+
+impl JobRow {
+    pub(super) fn decode(self) -> Result<Job> {
+        let job = NewJob {
+            id: self.id,
+            kind: self.kind,
+            payload: from_json("payload of a job", &self.payload)?,
+            learner: self.learner.map(LearnerId),
+            due: time("time of a job", self.due)?,
+        };
+        Ok(Job { job, attempts: from_int("attempts of a job", self.attempts)?, error: self.error })
+    }
 }

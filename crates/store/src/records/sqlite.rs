@@ -6,6 +6,9 @@
 mod accounts;
 mod analyses;
 mod answers;
+mod copy;
+mod erasure;
+mod jobs;
 mod outbox;
 mod prerequisites;
 mod questions;
@@ -19,19 +22,23 @@ use quizmentor_core::{
     AnswerId, LearnerId, Question, QuestionId, Role, Session, SessionId, Timestamp,
 };
 use sqlx::{
-    SqlitePool, Transaction,
+    ConnectOptions, SqlitePool, Transaction,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use super::{
-    Analysis, AnswerCommit, CommitOutcome, LinkHash, OutboxEvent, Page, Prerequisites, Put,
-    QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer, VersionedState,
+    Analysis, AnswerCommit, CommitOutcome, Diagnosis, Entry, Job, LinkHash, NewJob, OutboxEvent,
+    Page, Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer,
+    VersionedState,
+    copy::Sink,
     encoding::{error_at, migration_error},
     group::Group,
     rows::{CommitRow, QuestionRow, SessionRow},
 };
-use crate::Result;
+use crate::{Error, Result};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -79,6 +86,34 @@ impl Sqlite {
         let write = pool(1).connect_with(SqliteConnectOptions::new()).await?;
         MIGRATIONS.run(&write).await.map_err(migration_error)?;
         Ok(Self::new(write.clone(), write))
+    }
+
+    /// Tells the state of the file at `path` without changing it.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file is no SQLite database, `Unavailable` when it cannot be opened.
+    pub async fn diagnose(path: impl AsRef<Path>) -> Result<Diagnosis> {
+        let path = path.as_ref();
+        let at_path = |error: sqlx::Error| error_at(&path.display().to_string(), error);
+        let file = std::path::absolute(path).map_err(|e| at_path(e.into()))?;
+        let options = SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE);
+        let mut connection = options.read_only(true).connect().await.map_err(at_path)?;
+        let made = sqlx::query_scalar(
+            "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .map_err(at_path)?;
+        let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(at_path)?;
+        let check: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(at_path)?;
+        let diagnosis = Diagnosis::new(format!("SQLite {version}"), &MIGRATIONS, &made);
+        Ok(Diagnosis { damage: (check != "ok").then_some(check), ..diagnosis })
     }
 
     fn new(write: SqlitePool, read: SqlitePool) -> Self {
@@ -291,8 +326,60 @@ impl Records for Sqlite {
         outbox::after(&self.read, after_sequence, limit).await
     }
 
-    async fn outbox_acknowledge(&self, upto_sequence: u64) -> Result<()> {
-        outbox::acknowledge(&self.write, upto_sequence).await
+    async fn outbox_acknowledge(&self, upto_sequence: u64, jobs: &[NewJob]) -> Result<()> {
+        let mut transaction = begin(&self.write).await?;
+        outbox::acknowledge(&mut transaction, upto_sequence).await?;
+        jobs::add(&mut transaction, jobs).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn lease_jobs(
+        &self,
+        kind: &str,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>> {
+        jobs::lease(&mut *self.write.acquire().await?, kind, now, until, limit).await
+    }
+
+    async fn finish_job(&self, job: &Job) -> Result<bool> {
+        jobs::finish(&mut *self.write.acquire().await?, job).await
+    }
+
+    async fn fail_job(&self, job: &Job, error: &str, retry: Option<Timestamp>) -> Result<bool> {
+        jobs::fail(&mut *self.write.acquire().await?, job, error, retry).await
+    }
+
+    async fn dead_jobs(&self, after: Option<Uuid>, limit: usize) -> Result<Page<Job>> {
+        jobs::dead(&mut *self.read.acquire().await?, after, limit).await
+    }
+
+    async fn revive_jobs(&self, only: Option<Uuid>, now: Timestamp) -> Result<u64> {
+        jobs::revive(&mut *self.write.acquire().await?, only, now).await
+    }
+
+    async fn learner_created(&self, id: LearnerId) -> Result<Option<Timestamp>> {
+        accounts::learner_created(&self.read, id).await
+    }
+
+    async fn erase_learner(&self, id: LearnerId) -> Result<()> {
+        let mut transaction = begin(&self.write).await?;
+        let erased = erasure::erase(&mut transaction, id).await?;
+        transaction.commit().await?;
+        if erased { Ok(()) } else { Err(Error::NotFound("learner")) }
+    }
+
+    async fn dump(&self, sink: mpsc::Sender<Entry>) -> Result<()> {
+        copy::dump(&mut *self.read.acquire().await?, &Sink(sink)).await
+    }
+
+    async fn load(&self, mut entries: mpsc::Receiver<Entry>) -> Result<()> {
+        let mut transaction = begin(&self.write).await?;
+        copy::load(&mut transaction, &mut entries).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 }
 

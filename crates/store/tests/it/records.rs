@@ -4,6 +4,9 @@
 mod accounts;
 mod analyses;
 mod answers;
+mod copy;
+mod erasure;
+mod jobs;
 mod model;
 mod postgres;
 mod prerequisites;

@@ -1,4 +1,7 @@
-//! The contract of the vectors, and the bounds of those in memory.
+//! The contract of the vectors, and what is particular to each adapter.
+
+mod fake;
+mod qdrant;
 
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
@@ -11,13 +14,25 @@ use quizmentor_store::{
 
 use crate::samples::{question_id, skill};
 
-/// Turns functions of vectors of three dimensions into tests of each adapter.
+/// Turns functions of vectors of three dimensions into tests of each adapter. Those of Qdrant run
+/// on the server that `$QDRANT_URL` names, if it is set, and always on one that speaks its
+/// protocol.
 macro_rules! contract {
     ($($name:ident),+ $(,)?) => {
         mod memory {
             $(#[tokio::test]
             async fn $name() {
                 super::$name(std::sync::Arc::new(super::memory_of(3, 100))).await;
+            })+
+        }
+
+        mod on_qdrant {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::qdrant::on_fake().await).await;
+                if let Some(vectors) = super::qdrant::on_server(stringify!($name)).await {
+                    super::$name(vectors).await;
+                }
             })+
         }
     };
@@ -32,6 +47,7 @@ contract!(
     neighbours_leave_out_the_question_itself,
     unsound_vectors_are_refused_and_change_nothing,
     an_empty_store_finds_nothing,
+    what_is_stored_is_listed_in_pages,
 );
 
 fn memory_of(dimension: usize, capacity: usize) -> Memory {
@@ -39,7 +55,12 @@ fn memory_of(dimension: usize, capacity: usize) -> Memory {
 }
 
 fn point(id: &str, vector: &[f32]) -> Point {
-    let payload = Payload { skill: skill("biology/cells"), level: None, status: Status::Published };
+    let payload = Payload {
+        skill: skill("biology/cells"),
+        level: None,
+        language: "eng".to_owned(),
+        status: Status::Published,
+    };
     Point { id: question_id(id), vector: vector.to_vec(), payload }
 }
 
@@ -93,14 +114,14 @@ async fn length_does_not_matter(vectors: Arc<dyn Vectors>) {
 }
 
 async fn filters_narrow_a_search(vectors: Arc<dyn Vectors>) {
-    let with = |id, skill_id, level, status| Point {
-        payload: Payload { skill: skill(skill_id), level, status },
+    let with = |id, skill_id, level, language: &str, status| Point {
+        payload: Payload { skill: skill(skill_id), level, language: language.to_owned(), status },
         ..point(id, &[1.0, 0.0, 0.0])
     };
     let points = [
-        with("a", "biology/cells", Some(Level::Apply), Status::Published),
-        with("b", "biology/genes", None, Status::Draft),
-        with("c", "physics/heat", Some(Level::Apply), Status::Draft),
+        with("a", "biology/cells", Some(Level::Apply), "eng", Status::Published),
+        with("b", "biology/genes", None, "deu", Status::Draft),
+        with("c", "physics/heat", Some(Level::Apply), "eng", Status::Draft),
     ];
     vectors.put(&points).await.unwrap();
     let all = VectorFilter::default;
@@ -109,6 +130,7 @@ async fn filters_narrow_a_search(vectors: Arc<dyn Vectors>) {
         (VectorFilter { subject: Some("biology".into()), ..all() }, vec!["a", "b"]),
         (VectorFilter { skill: Some(skill("biology/genes")), ..all() }, vec!["b"]),
         (VectorFilter { level: Some(Level::Apply), ..all() }, vec!["a", "c"]),
+        (VectorFilter { language: Some("deu".into()), ..all() }, vec!["b"]),
         (VectorFilter { status: Some(Status::Draft), ..all() }, vec!["b", "c"]),
         (
             VectorFilter { subject: Some("biology".into()), status: Some(Status::Draft), ..all() },
@@ -161,13 +183,14 @@ async fn neighbours_leave_out_the_question_itself(vectors: Arc<dyn Vectors>) {
     ];
     vectors.put(&points).await.unwrap();
     let id = question_id("a");
-    let near = async |threshold| vectors.near(&id, threshold).await;
+    let near = async |threshold| vectors.near(&id, threshold, 10).await;
     assert_eq!(ids(&near(0.9).await.unwrap()), ["twin", "near"]);
     assert_eq!(ids(&near(1.0).await.unwrap()), ["twin"]);
     assert_eq!(ids(&near(-1.0).await.unwrap()), ["twin", "near", "far"]);
+    assert_eq!(ids(&vectors.near(&id, -1.0, 2).await.unwrap()), ["twin", "near"]);
     assert_eq!(ids(&near(1.1).await.unwrap()), Vec::<&str>::new());
     assert!(matches!(near(f32::NAN).await, Err(Error::Invalid { what: "threshold", .. })));
-    let absent = vectors.near(&question_id("absent"), 0.5).await;
+    let absent = vectors.near(&question_id("absent"), 0.5, 10).await;
     assert!(matches!(absent, Err(Error::NotFound(_))), "{absent:?}");
 }
 
@@ -197,6 +220,44 @@ async fn an_empty_store_finds_nothing(vectors: Arc<dyn Vectors>) {
     vectors.remove(&[]).await.unwrap();
     assert_eq!(vectors.len().await.unwrap(), 0);
     assert_eq!(search(&vectors, &[1.0, 0.0, 0.0], 10).await, []);
+}
+
+async fn what_is_stored_is_listed_in_pages(vectors: Arc<dyn Vectors>) {
+    let all = async |limit| {
+        let (mut listed, mut from) = (BTreeMap::new(), None::<String>);
+        loop {
+            let page = vectors.stored(from.as_deref(), limit).await.unwrap();
+            assert!(page.points.len() <= limit.max(1));
+            for stored in page.points {
+                assert_eq!(listed.insert(stored.id, stored.digest), None, "each once");
+            }
+            from = page.next;
+            if from.is_none() {
+                return listed;
+            }
+        }
+    };
+    assert_eq!(all(3).await, BTreeMap::new());
+    let mut points: Vec<_> =
+        (0..7_u8).map(|n| point(&format!("q-{n}"), &[1.0, n.into(), 0.0])).collect();
+    vectors.put(&points).await.unwrap();
+    points[2].vector[2] = 1.0;
+    points[4].payload.status = Status::Draft;
+    points[5].payload.level = Some(Level::Create);
+    points[6].payload.language = "fra".to_owned();
+    let before = all(3).await;
+    vectors.put(&points).await.unwrap();
+    vectors.remove(&[question_id("q-0")]).await.unwrap();
+    let expected: BTreeMap<_, _> =
+        points[1..].iter().map(|point| (point.id.clone(), point.digest())).collect();
+    for limit in [0, 1, 2, 3, 6, 7, 100] {
+        assert_eq!(all(limit).await, expected, "{limit}");
+    }
+    let changed = expected.iter().filter(|(id, digest)| before[*id] != **digest);
+    let changed: Vec<_> = changed.map(|(id, _)| id.as_str()).collect();
+    assert_eq!(changed, ["q-2", "q-4", "q-5", "q-6"]);
+    let wrong = vectors.stored(Some("no page/begins here"), 3).await;
+    assert!(matches!(wrong, Err(Error::Invalid { what: "from", .. })), "{wrong:?}");
 }
 
 #[tokio::test]
@@ -256,6 +317,26 @@ proptest! {
                     unit(&query).iter().zip(unit(&model[&hit.id])).map(|(x, y)| x * y).sum();
                 assert!((f64::from(hit.similarity) - cosine).abs() < 1e-5, "{hit:?} {cosine}");
             }
+        });
+    }
+
+    /// Though it reads codes, a search finds the nearest, and no others.
+    #[test]
+    fn searches_find_exactly_the_nearest(
+        rows in prop::collection::vec(prop::collection::vec(-1.0_f32..1.0, 16), 20..200),
+        query in prop::collection::vec(-1.0_f32..1.0, 16),
+        limit in 1..20_usize,
+    ) {
+        prop_assume!(rows.iter().chain([&query]).all(|v| v.iter().any(|x| x.abs() > 0.01)));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let vectors = memory_of(16, 200);
+            let points: Vec<_> =
+                rows.iter().enumerate().map(|(n, row)| point(&format!("q-{n}"), row)).collect();
+            vectors.put(&points).await.unwrap();
+            let all = vectors.search(&query, &VectorFilter::default(), rows.len()).await.unwrap();
+            let found = vectors.search(&query, &VectorFilter::default(), limit).await.unwrap();
+            assert_eq!(found, all[..limit]);
         });
     }
 }

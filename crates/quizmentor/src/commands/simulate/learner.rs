@@ -26,6 +26,8 @@ use super::{
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 /// … up to this.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(8);
+/// Learners come at random within their time to think, or this if it is longer.
+const RAMP: Duration = Duration::from_secs(2);
 /// Added at most to what the server asks to wait, so that not all come back at once.
 const SPREAD: Duration = Duration::from_secs(1);
 
@@ -63,6 +65,8 @@ pub(super) struct World {
     pub(super) client: Client,
     /// Counts acknowledged answers.
     pub(super) progress: ProgressBar,
+    /// Median of the time to think about a question.
+    think: Duration,
     questions: Mutex<BTreeMap<QuestionId, Known>>,
 }
 
@@ -76,8 +80,8 @@ struct Known {
 }
 
 impl World {
-    pub(super) fn new(client: Client, progress: ProgressBar) -> Self {
-        Self { client, progress, questions: Mutex::default() }
+    pub(super) fn new(client: Client, progress: ProgressBar, think: Duration) -> Self {
+        Self { client, progress, think, questions: Mutex::default() }
     }
 
     /// The questions seen so far, by subject.
@@ -212,7 +216,7 @@ impl Learner {
     }
 
     async fn work(&mut self, world: &World, until: &Until) -> Result<Infallible, Over> {
-        until.pause(truth::MEDIAN_THINK.mul_f64(self.rng.random())).await?;
+        until.pause(world.think.max(RAMP).mul_f64(self.rng.random())).await?;
         let guest = Call::post("/v1/auth/guest", None);
         let token = self.persist::<Token>(world, until, &guest).await?.map_err(|_| Over)?.token;
         self.token = Some(token.clone());
@@ -222,7 +226,7 @@ impl Learner {
             let mut session: Session =
                 self.persist(world, until, &begin).await?.map_err(|_| Over)?;
             while let Some(Next { question }) = session.next.take() {
-                let think = truth::draw_think(&mut self.rng);
+                let think = truth::draw_think(world.think, &mut self.rng);
                 until.pause(think).await?;
                 match self.answer(world, until, &question, session.id, think).await? {
                     Ok(after) => session = after,
@@ -230,7 +234,7 @@ impl Learner {
                     Err(_) => break,
                 }
             }
-            until.pause(truth::draw_think(&mut self.rng)).await?;
+            until.pause(truth::draw_think(world.think, &mut self.rng)).await?;
         }
     }
 
@@ -387,7 +391,8 @@ mod tests {
 
     #[test]
     fn a_key_is_guessed_until_a_reply_tells_it() {
-        let world = World::new(Client::new("http://localhost"), ProgressBar::hidden());
+        let world =
+            World::new(Client::new("http://localhost"), ProgressBar::hidden(), Duration::ZERO);
         let question = question("light-1");
         let mut learner = learner(1, 1);
         let (_, key) = world.meet(&question);
@@ -403,7 +408,8 @@ mod tests {
 
     #[test]
     fn random_order_takes_as_many_answers() {
-        let world = World::new(Client::new("http://localhost"), ProgressBar::hidden());
+        let world =
+            World::new(Client::new("http://localhost"), ProgressBar::hidden(), Duration::ZERO);
         let (item, _) = world.meet(&question("light-1"));
         let mut learner = learner(1, 1);
         learner.subject = "physics".to_owned();

@@ -34,11 +34,9 @@ const LOOKING_UP: usize = 16;
 const LOOK_UP_TIMEOUT: Duration = Duration::from_mins(2);
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Learners think for 8 s in the median. Ctrl-C ends their practice early. The \
+#[command(after_help = "Ctrl-C ends their practice early. The \
     measures are printed as one JSON object; the exit status is 1 when an acknowledged answer was \
-    not found at the end, or one was counted twice."
-)]
+    not found at the end, or one was counted twice.")]
 pub(crate) struct Simulate {
     /// Address of the server, such as http://127.0.0.1:8080
     #[arg(long, value_name = "URL", value_parser = base_url)]
@@ -49,12 +47,21 @@ pub(crate) struct Simulate {
     /// How long they practise, 1 to 86400
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
+    /// Median of the time that they think about a question, in seconds, 0 to 3600
+    #[arg(long, value_name = "S", default_value = "8", value_parser = thinking)]
+    think: Duration,
     /// The same seed makes the same learners
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
     /// Subject that all practise, by its slug [default: one at random for each learner]
     #[arg(long, value_name = "SLUG")]
     subject: Option<String>,
+}
+
+/// A time to think in seconds, such as `0.5`.
+fn thinking(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=3_600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "0 to 3600 seconds are possible".into())
 }
 
 /// What is printed.
@@ -70,6 +77,8 @@ struct Report {
     p95_ms: Option<f64>,
     p99_ms: Option<f64>,
     answers_acknowledged: usize,
+    /// The same in each second of practice.
+    answers_per_second: f64,
     /// Of these, found at the end.
     answers_found: usize,
     /// Mean rise of the ability, in logits.
@@ -103,7 +112,7 @@ pub(crate) fn run(arguments: &Simulate) -> anyhow::Result<()> {
 async fn simulate(arguments: &Simulate) -> anyhow::Result<Report> {
     let client = Client::new(&arguments.url);
     let subjects = subjects(&client, arguments).await?;
-    let world = Arc::new(World::new(client, counter("answers acknowledged")));
+    let world = Arc::new(World::new(client, counter("answers acknowledged"), arguments.think));
     let start = Instant::now();
     let mut learners = practise(arguments, &subjects, &world).await?;
     let seconds = start.elapsed().as_secs_f64();
@@ -125,6 +134,7 @@ async fn simulate(arguments: &Simulate) -> anyhow::Result<Report> {
         p95_ms: percentile(&latencies, 95.0),
         p99_ms: percentile(&latencies, 99.0),
         answers_acknowledged,
+        answers_per_second: answers_acknowledged as f64 / seconds,
         answers_found: found.iter().flatten().map(|found| found.answers).sum(),
         ability_gain,
         ability_gain_random: random / count,
@@ -256,8 +266,14 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let arguments =
-            Simulate { url: url.clone(), learners: 1, seconds: 1, seed: 1, subject: None };
+        let arguments = Simulate {
+            url: url.clone(),
+            learners: 1,
+            seconds: 1,
+            think: Duration::ZERO,
+            seed: 1,
+            subject: None,
+        };
         let error = format!("{:#}", run(&arguments).unwrap_err());
         let expected = format!("no QuizMentor server answers at {url}: cannot connect: ");
         assert!(error.starts_with(&expected), "{error}");

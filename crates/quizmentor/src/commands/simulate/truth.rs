@@ -36,9 +36,7 @@ const MIDDLE_LEVEL: f64 = 2.5;
 const GREATEST_RISE: f64 = 0.02;
 /// The exponent n: the greater, the easier the questions that teach most.
 const EASE: i32 = 3;
-/// Median of the time to think about a question.
-pub(super) const MEDIAN_THINK: Duration = Duration::from_secs(8);
-/// Standard deviation of the logarithm of that time.
+/// Standard deviation of the logarithm of the time to think about a question.
 const THINK_SD: f64 = 0.5;
 
 /// An ability at the start.
@@ -47,11 +45,9 @@ pub(super) fn draw_ability(rng: &mut impl Rng) -> f64 {
 }
 
 /// A time to think about a question.
-pub(super) fn draw_think(rng: &mut impl Rng) -> Duration {
-    let seconds = LogNormal::new(MEDIAN_THINK.as_secs_f64().ln(), THINK_SD)
-        .expect("the deviation is finite")
-        .sample(rng);
-    Duration::from_secs_f64(seconds)
+pub(super) fn draw_think(median: Duration, rng: &mut impl Rng) -> Duration {
+    let spread = LogNormal::new(0.0, THINK_SD).expect("the deviation is finite").sample(rng);
+    median.mul_f64(spread)
 }
 
 /// What decides how a question is answered.
@@ -158,10 +154,13 @@ mod tests {
     #[test]
     fn half_of_the_thoughts_take_less_than_the_median() {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let logs: Vec<_> = (0..4_000).map(|_| draw_think(&mut rng).as_secs_f64().ln()).collect();
+        let median = Duration::from_secs(8);
+        let draw = |_| draw_think(median, &mut rng).as_secs_f64().ln();
+        let logs: Vec<_> = (0..4_000).map(draw).collect();
         let (mean, sd) = mean_and_sd(&logs);
-        assert!((mean - MEDIAN_THINK.as_secs_f64().ln()).abs() < 0.03, "{mean}");
+        assert!((mean - median.as_secs_f64().ln()).abs() < 0.03, "{mean}");
         assert!((sd - THINK_SD).abs() < 0.03, "{sd}");
+        assert_eq!(draw_think(Duration::ZERO, &mut rng), Duration::ZERO);
     }
 
     #[test]

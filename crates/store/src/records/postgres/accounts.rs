@@ -33,6 +33,17 @@ pub(super) async fn learner_exists(connection: &mut PgConnection, id: LearnerId)
         .await?)
 }
 
+pub(super) async fn learner_created(
+    connection: &mut PgConnection,
+    id: LearnerId,
+) -> Result<Option<Timestamp>> {
+    let created: Option<i64> = sqlx::query_scalar("SELECT created_at FROM learners WHERE id = $1")
+        .bind(id.0)
+        .fetch_optional(connection)
+        .await?;
+    created.map(|at| time("creation of a learner", at)).transpose()
+}
+
 pub(super) async fn create_link(
     connection: &mut PgConnection,
     hash: LinkHash,

@@ -114,10 +114,10 @@ fn is_farewell(code: &str) -> bool {
     code.starts_with("08") || code.starts_with("57P") || code == "25P03"
 }
 
-/// Whether the same transaction may succeed if it is tried again: a deadlock, or a row changed
-/// between being read and being written.
+/// Whether another transaction came in between, so that the same one tried again finds out: a
+/// deadlock, or a row changed between being read and being written.
 pub(super) fn is_overtaken(error: &Error) -> bool {
-    const OVERTAKEN: [&str; 3] = ["40001", "40P01", "23505"];
+    const OVERTAKEN: [&str; 4] = ["40001", "40P01", "23505", "23503"];
     let Error::Unavailable { source, .. } = error else { return false };
     let Some(sqlx::Error::Database(database)) = source.downcast_ref::<sqlx::Error>() else {
         return false;

@@ -24,8 +24,8 @@ pub(super) async fn get(connection: &mut PgConnection) -> Result<Prerequisites> 
 
 pub(super) async fn put(connection: &mut PgConnection, next: &Prerequisites) -> Result<()> {
     let sql = if next.version == 1 {
-        "INSERT INTO prerequisites (only_row, version, prerequisites) VALUES (true, $1, $2)
-         ON CONFLICT (only_row) DO NOTHING"
+        r#"INSERT INTO prerequisites ("only", version, prerequisites) VALUES (1, $1, $2)
+           ON CONFLICT ("only") DO NOTHING"#
     } else {
         "UPDATE prerequisites SET version = $1, prerequisites = $2 WHERE version = $1 - 1"
     };

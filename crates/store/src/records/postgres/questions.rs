@@ -62,7 +62,7 @@ async fn stored(
 }
 
 /// Writes questions, each of which occurs once.
-async fn write<'a>(
+pub(super) async fn write<'a>(
     connection: &mut PgConnection,
     questions: impl Iterator<Item = &'a (i64, &'a QuestionRow<'a>)> + Clone,
 ) -> Result<()> {

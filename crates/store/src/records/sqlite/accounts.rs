@@ -29,6 +29,14 @@ pub(super) async fn learner_exists(pool: &SqlitePool, id: LearnerId) -> Result<b
         .await?)
 }
 
+pub(super) async fn learner_created(pool: &SqlitePool, id: LearnerId) -> Result<Option<Timestamp>> {
+    let created: Option<i64> = sqlx::query_scalar("SELECT created_at FROM learners WHERE id = ?")
+        .bind(id.0)
+        .fetch_optional(pool)
+        .await?;
+    created.map(|at| time("creation of a learner", at)).transpose()
+}
+
 pub(super) async fn create_link(
     pool: &SqlitePool,
     hash: LinkHash,

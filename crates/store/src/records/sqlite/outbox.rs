@@ -35,10 +35,13 @@ pub(super) async fn after(
     found.into_iter().map(EventRow::decode).collect()
 }
 
-pub(super) async fn acknowledge(pool: &SqlitePool, upto_sequence: u64) -> Result<()> {
+pub(super) async fn acknowledge(
+    connection: &mut SqliteConnection,
+    upto_sequence: u64,
+) -> Result<()> {
     sqlx::query("DELETE FROM outbox WHERE sequence <= ?")
         .bind(cursor(upto_sequence))
-        .execute(pool)
+        .execute(connection)
         .await?;
     Ok(())
 }

@@ -36,7 +36,7 @@ pub(super) async fn put(
     Ok(put)
 }
 
-async fn write(
+pub(super) async fn write(
     connection: &mut SqliteConnection,
     revision: i64,
     row: &QuestionRow<'_>,

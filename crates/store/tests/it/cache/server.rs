@@ -72,7 +72,7 @@ impl RedisServer {
     /// As if `duration` had passed since all that is there was put.
     pub(super) async fn age(&self, duration: Duration) {
         let script = Script::new(AGE);
-        let mut call = script.arg(u64::try_from(duration.as_millis()).unwrap());
+        let call = script.arg(u64::try_from(duration.as_millis()).unwrap());
         call.invoke_async::<()>(&mut self.connection().await).await.unwrap();
     }
 

@@ -316,10 +316,10 @@ async fn the_outbox_keeps_order_until_acknowledged(records: Arc<dyn Records>) {
     assert!(waiting.is_sorted_by(|a, b| a.sequence < b.sequence));
     assert_eq!(waiting.iter().map(|w| w.event.clone()).collect::<Vec<_>>(), told);
     assert_eq!(records.outbox_after(waiting[1].sequence, 2).await.unwrap(), waiting[2..4]);
-    records.outbox_acknowledge(waiting[2].sequence).await.unwrap();
-    records.outbox_acknowledge(waiting[0].sequence).await.unwrap();
+    records.outbox_acknowledge(waiting[2].sequence, &[]).await.unwrap();
+    records.outbox_acknowledge(waiting[0].sequence, &[]).await.unwrap();
     assert_eq!(records.outbox_after(0, 100).await.unwrap(), waiting[3..]);
-    records.outbox_acknowledge(u64::MAX).await.unwrap();
+    records.outbox_acknowledge(u64::MAX, &[]).await.unwrap();
     assert_eq!(records.outbox_after(0, 100).await.unwrap(), []);
     committed(&*records, &commit(answer_id(6), &session)).await;
     let later = records.outbox_after(waiting[5].sequence, 100).await.unwrap();

@@ -266,7 +266,7 @@ impl Model {
             }
             Operation::Acknowledge(upto) => {
                 let upto = (*upto).min(self.events.len() as u64);
-                outcome(records.outbox_acknowledge(upto).await, done)
+                outcome(records.outbox_acknowledge(upto, &[]).await, done)
             }
         }
     }

@@ -1,0 +1,129 @@
+//! Who listens to what happens to them, and telling them.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use quizmentor_core::LearnerId;
+use tokio::sync::mpsc;
+
+use crate::{App, hot::News};
+
+/// Listeners of one learner at most.
+const LISTENERS: usize = 16;
+/// What waits for a listener at most; one who takes less is let go, and may come again.
+const BACKLOG: usize = 4;
+/// How long to wait before news are listened to again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What a listener is told.
+#[derive(Debug, Clone)]
+pub(crate) enum Message {
+    /// Something happened to the learner.
+    News(Arc<News>),
+    /// Something may have been missed.
+    Missed,
+}
+
+/// All who listen in this process.
+#[derive(Default)]
+pub(crate) struct Live {
+    listeners: Mutex<HashMap<LearnerId, Vec<Listener>>>,
+    numbers: AtomicU64,
+}
+
+struct Listener {
+    number: u64,
+    messages: mpsc::Sender<Message>,
+}
+
+/// What one listener is told, until dropped. It ends when the process does, or when the listener
+/// falls behind.
+pub(crate) struct Listening {
+    app: Arc<App>,
+    learner: LearnerId,
+    number: u64,
+    messages: mpsc::Receiver<Message>,
+}
+
+impl Listening {
+    pub(crate) async fn next(&mut self) -> Option<Message> {
+        self.messages.recv().await
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let mut all = self.app.live.listeners();
+        if let Some(listeners) = all.get_mut(&self.learner) {
+            listeners.retain(|listener| listener.number != self.number);
+            if listeners.is_empty() {
+                all.remove(&self.learner);
+            }
+        }
+    }
+}
+
+impl Live {
+    fn listeners(&self) -> MutexGuard<'_, HashMap<LearnerId, Vec<Listener>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, learner: LearnerId, message: &Message) {
+        if let Some(listeners) = self.listeners().get_mut(&learner) {
+            listeners.retain(|listener| listener.messages.try_send(message.clone()).is_ok());
+        }
+    }
+
+    fn tell_all(&self, message: &Message) {
+        for listeners in self.listeners().values_mut() {
+            listeners.retain(|listener| listener.messages.try_send(message.clone()).is_ok());
+        }
+    }
+}
+
+impl App {
+    /// Listens to what happens to `learner`; `None` when too many do already.
+    pub(crate) fn listen_to(self: &Arc<Self>, learner: LearnerId) -> Option<Listening> {
+        let mut all = self.live.listeners();
+        let listeners = all.entry(learner).or_default();
+        if listeners.len() >= LISTENERS {
+            return None;
+        }
+        let (sender, messages) = mpsc::channel(BACKLOG);
+        let number = self.live.numbers.fetch_add(1, Ordering::Relaxed);
+        listeners.push(Listener { number, messages: sender });
+        drop(all);
+        Some(Listening { app: Arc::clone(self), learner, number, messages })
+    }
+
+    /// Lets all listeners go, who would otherwise stay for ever.
+    pub fn end_listening(&self) {
+        self.live.listeners().clear();
+    }
+
+    /// Follows the news of all processes until dropped.
+    pub async fn follow_news(self: Arc<Self>) {
+        loop {
+            match self.hot.listen().await {
+                Ok(mut news) => {
+                    self.live.tell_all(&Message::Missed);
+                    while let Some(message) = news.recv().await {
+                        if let Some(news) = self.hot.hear(&message) {
+                            self.live.tell(news.learner, &Message::News(Arc::new(news)));
+                        }
+                    }
+                    self.hot.grow_deaf();
+                    tracing::warn!("news of other processes are missed");
+                }
+                Err(error) => tracing::debug!(%error, "news cannot be listened to"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Rows of a file, one at a time. However long a row is, its memory is bounded.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use anyhow::bail;
+use csv::ByteRecord;
+use quizmentor_core::limits;
+use serde_json::Value;
+
+use super::Kind;
+
+/// As much of a plain line as is looked at: it shows whether the text was longer.
+const LINE: usize = limits::CLASSIFY_TEXT + 1;
+/// Longest line of JSON in bytes.
+const JSON_LINE: usize = 1024 * 1024;
+
+/// A row and its text.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// Where it begins, counted from 1.
+    pub(super) line: u64,
+    /// The text, or why there is none.
+    pub(super) text: Result<String, String>,
+}
+
+/// The rows of a file.
+pub(super) enum Rows<R> {
+    Lines(Lines<R>),
+    Jsonl(Lines<R>, String),
+    Csv { reader: csv::Reader<BufReader<R>>, column: usize },
+}
+
+impl<R: Read> Rows<R> {
+    /// Fails if a CSV file has no such column.
+    pub(super) fn new(kind: Kind, field: &str, reader: BufReader<R>) -> anyhow::Result<Self> {
+        Ok(match kind {
+            Kind::Lines => Self::Lines(Lines::new(reader, LINE)),
+            Kind::Jsonl => Self::Jsonl(Lines::new(reader, JSON_LINE + 1), field.to_owned()),
+            Kind::Csv => {
+                let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
+                let header = reader.byte_headers()?;
+                let named = |name: &[u8]| name.trim_ascii() == field.as_bytes();
+                let Some(column) = header.iter().position(named) else {
+                    bail!("no column {field:?}; --field names the one with the text");
+                };
+                Self::Csv { reader, column }
+            }
+        })
+    }
+
+    fn read(&mut self) -> anyhow::Result<Option<Row>> {
+        match self {
+            Self::Lines(lines) => {
+                let text = lines.read()?.map(|line| String::from_utf8_lossy(&line).into_owned());
+                Ok(text.map(|text| Row { line: lines.number, text: Ok(text) }))
+            }
+            Self::Jsonl(lines, field) => loop {
+                let Some(line) = lines.read()? else { return Ok(None) };
+                if !line.trim_ascii().is_empty() {
+                    return Ok(Some(Row { line: lines.number, text: text_of(&line, field) }));
+                }
+            },
+            Self::Csv { reader, column } => {
+                let mut record = ByteRecord::new();
+                if !reader.read_byte_record(&mut record)? {
+                    return Ok(None);
+                }
+                let line = record.position().map_or(0, csv::Position::line);
+                let text =
+                    record.get(*column).map(|text| String::from_utf8_lossy(text).into_owned());
+                let text = text.ok_or_else(|| format!("only {} columns", record.len()));
+                Ok(Some(Row { line, text }))
+            }
+        }
+    }
+}
+
+impl<R: Read> Iterator for Rows<R> {
+    type Item = anyhow::Result<Row>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+/// The text of a line that is a JSON string or an object with the field.
+fn text_of(line: &[u8], field: &str) -> Result<String, String> {
+    if line.len() > JSON_LINE {
+        return Err(format!("longer than {JSON_LINE} bytes"));
+    }
+    let value: Value = serde_json::from_slice(line).map_err(|error| format!("no JSON: {error}"))?;
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Object(mut object) => match object.remove(field) {
+            Some(Value::String(text)) => Ok(text),
+            Some(_) => Err(format!("{field:?} is no string")),
+            None => Err(format!("no field {field:?}; --field names the one with the text")),
+        },
+        _ => Err("neither an object nor a string".into()),
+    }
+}
+
+/// Lines of any bytes, of which at most so many are kept.
+pub(super) struct Lines<R> {
+    reader: BufReader<R>,
+    kept: usize,
+    /// Of the line read last.
+    number: u64,
+}
+
+impl<R: Read> Lines<R> {
+    fn new(reader: BufReader<R>, kept: usize) -> Self {
+        Self { reader, kept, number: 0 }
+    }
+
+    /// `None` at the end.
+    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        let mut read = false;
+        loop {
+            let available = self.reader.fill_buf()?;
+            if available.is_empty() {
+                break;
+            }
+            read = true;
+            let end = available.iter().position(|&byte| byte == b'\n');
+            let part = &available[..end.unwrap_or(available.len())];
+            line.extend_from_slice(&part[..part.len().min(self.kept - line.len())]);
+            let used = end.map_or(available.len(), |at| at + 1);
+            self.reader.consume(used);
+            if end.is_some() {
+                break;
+            }
+        }
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        self.number += u64::from(read);
+        Ok(read.then_some(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(kind: Kind, bytes: &[u8]) -> Vec<(u64, Result<String, String>)> {
+        let rows = Rows::new(kind, "text", BufReader::with_capacity(7, bytes)).unwrap();
+        rows.map(|row| row.unwrap()).map(|row| (row.line, row.text)).collect()
+    }
+
+    fn row(line: u64, text: &str) -> (u64, Result<String, String>) {
+        (line, Ok(text.into()))
+    }
+
+    #[test]
+    fn lines_of_any_bytes_are_read() {
+        assert_eq!(rows(Kind::Lines, b""), []);
+        assert_eq!(
+            rows(Kind::Lines, b"one\r\n\nb\xffd"),
+            [row(1, "one"), row(2, ""), row(3, "b\u{fffd}d")]
+        );
+    }
+
+    #[test]
+    fn an_endless_line_is_cut() {
+        let long = [vec![b'x'; 50_000], b"\nnext".to_vec()].concat();
+        let read = rows(Kind::Lines, &long);
+        assert_eq!(read[0].1.as_ref().unwrap().len(), LINE);
+        assert_eq!(read[1], row(2, "next"));
+    }
+
+    #[test]
+    fn json_is_read_line_by_line() {
+        let read = rows(
+            Kind::Jsonl,
+            b"{\"text\": \"one\", \"n\": 1}\n\n\"two\"\n{\n{\"text\": 3}\n{}\n[]\n{\"text\": \"\xff\"}\n",
+        );
+        assert_eq!(read[..2], [row(1, "one"), row(3, "two")]);
+        for (found, (line, problem)) in read[2..].iter().zip([
+            (4, "no JSON: EOF"),
+            (5, "\"text\" is no string"),
+            (6, "no field \"text\""),
+            (7, "neither an object nor a string"),
+            (8, "no JSON: invalid unicode"),
+        ]) {
+            let error = found.1.as_ref().unwrap_err();
+            assert!(found.0 == line && error.starts_with(problem), "{found:?}");
+        }
+        assert_eq!(read.len(), 7);
+        let long = [vec![b' '; JSON_LINE + 9], b"\n\"next\"".to_vec(), vec![b'\n']].concat();
+        assert_eq!(rows(Kind::Jsonl, &long), [row(2, "next")]);
+        let long = [b"\"".to_vec(), vec![b'x'; JSON_LINE], b"\"\n\"next\"".to_vec()].concat();
+        let read = rows(Kind::Jsonl, &long);
+        assert!(read[0].1.as_ref().unwrap_err().starts_with("longer than"), "{:?}", read[0].0);
+        assert_eq!(read[1], row(2, "next"));
+    }
+
+    #[test]
+    fn columns_are_found_by_name() {
+        let read = rows(Kind::Csv, b"id, text \n1,\"one,\ntwo\"\n2\n3,three,more\n4,\xff\n");
+        assert_eq!(
+            read,
+            [
+                row(2, "one,\ntwo"),
+                (4, Err("only 1 columns".into())),
+                row(5, "three"),
+                row(6, "\u{fffd}"),
+            ]
+        );
+        let error = Rows::new(Kind::Csv, "stem", BufReader::new(&b"id,text\n"[..])).err().unwrap();
+        assert!(error.to_string().starts_with("no column \"stem\""), "{error}");
+    }
+}

@@ -1,0 +1,82 @@
+//! Reading and writing the whole content.
+
+use sqlx::{Connection, PgConnection};
+use tokio::sync::mpsc;
+
+use super::questions;
+use crate::records::{
+    copy::{Entry, copying},
+    rows::QuestionRow,
+};
+
+const SEQUENCES: &str = "SELECT a.last_value AS answers, o.last_value AS outbox
+    FROM answers_sequence a, outbox_sequence o";
+
+copying!(PgConnection);
+
+/// Reads everything as it is at one moment, however long it takes.
+pub(super) async fn dump(connection: &mut PgConnection, sink: &Sink) -> Result<()> {
+    let mut transaction =
+        connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    be_patient(&mut transaction).await?;
+    read_all(&mut transaction, sink).await?;
+    transaction.rollback().await?;
+    Ok(())
+}
+
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    entries: &mut mpsc::Receiver<Entry>,
+) -> Result<()> {
+    be_patient(&mut *connection).await?;
+    expect_nothing(&mut *connection).await?;
+    let mut complete = false;
+    while let Some(entry) = entries.recv().await {
+        let kind = entry.into_kind();
+        write(&mut *connection, &kind).await?;
+        match kind {
+            Kind::Question(entry) => {
+                let question = entry.question()?;
+                let row = QuestionRow::new(&question)?;
+                questions::write(&mut *connection, [(entry.revision, &row)].iter()).await?;
+            }
+            Kind::Sequences(last) => {
+                finish(&mut *connection, &last).await?;
+                complete = true;
+            }
+            _ => {}
+        }
+    }
+    if complete { Ok(()) } else { Err(crate::Error::invalid("entries", "they end early")) }
+}
+
+async fn be_patient(connection: &mut PgConnection) -> Result<()> {
+    sqlx::raw_sql(
+        "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Completes what follows from the answers: their ids, the partitions of their months, and the
+/// positions that were given out.
+async fn finish(connection: &mut PgConnection, last: &SequencesEntry) -> Result<()> {
+    const FROM_ANSWERS: [&str; 2] = [
+        "INSERT INTO answer_ids (id, learner, sequence, at)
+         SELECT id, learner, sequence, at FROM answers",
+        // From 2000 on, lest a nonsensical time make a partition.
+        "SELECT prepare_answers(min(at), 1) FROM answers_other
+         WHERE at BETWEEN 946684800000000 AND extract(epoch FROM now()) * 1000000
+         GROUP BY date_trunc('month', timestamp 'epoch' + at * interval '1 microsecond')",
+    ];
+    for sql in FROM_ANSWERS {
+        sqlx::query(sql).execute(&mut *connection).await?;
+    }
+    sqlx::query("SELECT setval('answers_sequence', $1), setval('outbox_sequence', $2)")
+        .bind(last.answers)
+        .bind(last.outbox)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
