@@ -25,7 +25,17 @@ fail() {
 }
 
 in_recovery() { [ "$(sql --command='SELECT pg_is_in_recovery()')" = t ]; }
-timeline() { sql --command='SELECT timeline_id FROM pg_control_checkpoint()'; }
+
+# A primary's timeline is that of the WAL it writes: its control file tells of the new one only after
+# the first checkpoint since its promotion.
+timeline() {
+    if in_recovery; then
+        sql --command='SELECT timeline_id FROM pg_control_checkpoint()'
+    else
+        printf '%d\n' "0x$(sql --command='SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)')"
+    fi
+}
+
 
 # peer_timeline ADDRESS: the timeline of a peer that says it is a primary; fails if it is none.
 peer_timeline() {

@@ -106,9 +106,10 @@ class Records(RecordsTest):
         self.assertIn("the primary still answers", output)
 
         first.stop(mode="immediate")
-        self.assertIn("promoted: primary, timeline", second.run("quizmentor-records promote"))
+        self.assertIn("promoted: primary, timeline 2", second.run("quizmentor-records promote"))
         self.assertEqual((self.role(first), self.role(second)), (0, 200))
         self.assertEqual(second.sql("SELECT count(*) FROM answers", database="quizmentor"), "1")
+
 
         first.start()
         self.assertEqual((self.role(first), self.role(second)), (503, 200), "the old primary gets nothing")
