@@ -1,16 +1,22 @@
 // The HTTP API: tokens, requests, problem documents; and what is kept in this browser.
 
-/** Values kept in this browser; in memory alone where storage is forbidden. */
+/** Values kept in this browser; those that its storage refuses, until the page is closed. */
 export const kept = {
   memory: new Map(),
+  /** Whether everything outlasts the page. */
+  get lasting() {
+    return this.memory.size === 0;
+  },
   get(name) {
+    if (this.memory.has(name)) return this.memory.get(name);
     try {
       return JSON.parse(localStorage.getItem(`quizmentor.${name}`));
     } catch {
-      return this.memory.get(name) ?? null;
+      return null;
     }
   },
   set(name, value) {
+    this.memory.delete(name);
     try {
       if (value === null) localStorage.removeItem(`quizmentor.${name}`);
       else localStorage.setItem(`quizmentor.${name}`, JSON.stringify(value));

@@ -22,8 +22,9 @@ export const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, ha
 /**
  * A page in a context of its own (a new learner). `page.troubles` lists console errors, exceptions,
  * violations of the content security policy, failed requests and requests to other hosts.
+ * `prepare` runs in the page before its own scripts.
  */
-export async function open(browser, url, options = {}) {
+export async function open(browser, url, options = {}, prepare = null) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   const trouble = (kind, what) => page.troubles.push(`${kind}: ${what}`);
@@ -35,6 +36,7 @@ export async function open(browser, url, options = {}) {
       window.reportViolation(`${event.violatedDirective} ${event.blockedURI}`),
     ),
   );
+  if (prepare) await page.addInitScript(prepare);
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) trouble("console", message.text());
   });

@@ -1,0 +1,52 @@
+// Who the page acts for: guests, sign-in links, clocks that are wrong, storage that refuses.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { answerByKeyboard, assertNoTrouble, launch, open, startSession } from "./support/browser.js";
+import { Server } from "./support/server.js";
+
+let server;
+let browser;
+
+before(async () => {
+  server = await Server.start();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+/** The paths that the page calls from now on, as “METHOD path”. */
+function callsOf(page) {
+  const calls = [];
+  page.on("request", (request) => {
+    const { pathname } = new URL(request.url());
+    if (pathname.startsWith("/v1/")) calls.push(`${request.method()} ${pathname}`);
+  });
+  return calls;
+}
+
+const guestsIn = (calls) => calls.filter((call) => call === "POST /v1/auth/guest").length;
+
+test("a learner practises where the browser's storage takes nothing", async () => {
+  const page = await open(browser, server.url, {}, () => {
+    Storage.prototype.setItem = () => {
+      throw new DOMException("full", "QuotaExceededError");
+    };
+  });
+  const calls = callsOf(page);
+  await startSession(page, "Biology");
+  await answerByKeyboard(page);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Question 2" }).waitFor();
+  await page.locator("nav").getByRole("link", { name: "Progress" }).click();
+  await page.getByText(/after 1\sanswer/).waitFor();
+  await page.locator("nav").getByRole("link", { name: "Practise" }).click();
+  await page.getByRole("heading", { name: "Question 2" }).waitFor();
+  assert.equal(guestsIn(calls), 1);
+  assert.match(await page.locator("#account").innerText(), /kept only until you close the page/);
+  assertNoTrouble(page);
+  await page.context().close();
+});
