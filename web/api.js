@@ -50,7 +50,7 @@ const UNREACHABLE = {
   detail: "The server cannot be reached. Check your connection, then try again.",
 };
 const REQUEST_TIMEOUT_MS = 20_000;
-const RENEW_BEFORE_MS = 30 * 86_400_000;
+const RENEW_AFTER_MS = 3_600_000;
 
 async function problemOf(response) {
   const fallback = { title: "The request failed.", status: response.status, detail: response.statusText };
@@ -91,13 +91,16 @@ function signIn(token) {
   events.dispatchEvent(new Event("account"));
 }
 
+/** A token from the server, with the time it came by this browser's clock. */
+const getToken = async (path, content) => ({ ...(await send("POST", path, content)), since: Date.now() });
+
 let newGuest = null;
 
-/** The token's holder; makes a guest when there is none. */
+/** The token's holder; makes a guest when there is none. The server alone tells that a token ended. */
 async function someone() {
   const present = account();
-  if (present && Date.parse(present.expires_at) > Date.now()) return present;
-  newGuest ??= send("POST", "/v1/auth/guest", {})
+  if (present && !present.refused) return present;
+  newGuest ??= getToken("/v1/auth/guest", {})
     .then((token) => {
       if (present) tellExpired(present);
       signIn(token);
@@ -123,9 +126,7 @@ async function call(method, path, content = {}) {
   } catch (problem) {
     if (problem.status !== 401) throw problem;
     const refused = account();
-    if (refused?.token === token) {
-      kept.set("account", { ...refused, expires_at: new Date(0).toISOString() });
-    }
+    if (refused?.token === token) kept.set("account", { ...refused, refused: true });
     return send(method, path, { ...content, token: (await someone()).token });
   }
 }
@@ -142,17 +143,17 @@ export function query(path, values) {
   return set.length ? `${path}?${new URLSearchParams(set)}` : path;
 }
 
-/** Extends a token that ends within 30 days. */
+/** Exchanges a token for a fresh one when an hour has gone by since it came; the clock may be wrong. */
 export async function renewToken() {
   const present = account();
-  const left = present ? Date.parse(present.expires_at) - Date.now() : 0;
-  if (left <= 0 || left > RENEW_BEFORE_MS) return;
-  await send("POST", "/v1/auth/renew", { token: present.token }).then(signIn, () => {});
+  if (!present || present.refused || Math.abs(Date.now() - (present.since ?? 0)) < RENEW_AFTER_MS) return;
+  const renewed = await getToken("/v1/auth/renew", { token: present.token }).catch(() => null);
+  if (renewed && account()?.token === present.token) signIn(renewed);
 }
 
 /** Signs in with a one-time code; the guest of this browser is kept for later. */
 export async function redeem(code) {
-  const token = await send("POST", "/v1/auth/link", { json: { code } });
+  const token = await getToken("/v1/auth/link", { json: { code } });
   const present = account();
   if (present?.role === "learner") kept.set("guest", present);
   signIn(token);

@@ -82,6 +82,7 @@ function retry(code) {
 
 async function navigate(options = { moveFocus: true }) {
   await signInByLink();
+  renewToken();
   show(options);
 }
 
@@ -96,5 +97,4 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 
 showAccount();
-renewToken();
 await navigate({ moveFocus: false });

@@ -50,3 +50,49 @@ test("a learner practises where the browser's storage takes nothing", async () =
   assertNoTrouble(page);
   await page.context().close();
 });
+
+/** A script that sets the page's clock ahead. */
+const ahead = (hours) => `{ const now = Date.now; Date.now = () => now() + ${hours} * 3_600_000; }`;
+
+test("a clock that is months ahead costs a learner nothing", async () => {
+  const page = await open(browser, server.url, {}, ahead(2400));
+  const calls = callsOf(page);
+  await startSession(page, "Biology");
+  await answerByKeyboard(page);
+  await page.reload();
+  await page.getByRole("heading", { name: "Question 2" }).waitFor();
+  assert.equal(guestsIn(calls), 1);
+  assertNoTrouble(page);
+  await page.context().close();
+});
+
+test("a clock that is half a day ahead leaves an author signed in", async () => {
+  const page = await open(browser, server.link, {}, ahead(13));
+  await page.getByText("You are signed in.").waitFor();
+  await page.getByRole("button", { name: "List questions" }).click();
+  await page.locator("#list ~ .results .plain-list").first().waitFor();
+  assert.match(await page.locator("#account").innerText(), /Signed in as a/);
+  assertNoTrouble(page);
+  await page.context().close();
+});
+
+test("a token is renewed once an hour has gone by, on whatever clock", async () => {
+  const page = await open(browser, server.url);
+  const calls = callsOf(page);
+  const tokenOf = () => page.evaluate(() => JSON.parse(localStorage.getItem("quizmentor.account")).token);
+  await startSession(page, "Biology");
+  const first = await tokenOf();
+  await page.reload();
+  await page.locator(".question form .actions").waitFor();
+  assert.equal(await tokenOf(), first, "a new token is kept");
+
+  await page.addInitScript(ahead(2));
+  const renewal = page.waitForResponse("**/v1/auth/renew");
+  await page.reload();
+  assert.equal((await renewal).status(), 200);
+  await page.waitForFunction((old) => JSON.parse(localStorage.getItem("quizmentor.account")).token !== old, first);
+  await page.locator(".question form .actions").waitFor();
+  assert.equal(guestsIn(calls), 1);
+  assertNoTrouble(page);
+  await page.context().close();
+});
