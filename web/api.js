@@ -81,12 +81,13 @@ async function send(method, path, { token, json, text }) {
 
 export const account = () => kept.get("account");
 
-function signIn(token) {
+/** Signs in the token's holder, with the session and the unsent answer kept for them, if any. */
+function signIn(token, { session = null, pending = null } = {}) {
   const before = account();
   kept.set("account", token);
   if (before?.learner !== token?.learner) {
-    kept.set("session", null);
-    kept.set("pending", null);
+    kept.set("session", session);
+    kept.set("pending", pending);
   }
   events.dispatchEvent(new Event("account"));
 }
@@ -96,10 +97,18 @@ const getToken = async (path, content) => ({ ...(await send("POST", path, conten
 
 let newGuest = null;
 
-/** The token's holder; makes a guest when there is none. The server alone tells that a token ended. */
+/**
+ * The token's holder; else the guest of this browser, or a new one. The server alone tells that a
+ * token ended.
+ */
 async function someone() {
   const present = account();
   if (present && !present.refused) return present;
+  if (kept.get("guest")) {
+    tellExpired(present);
+    signOut();
+    return account();
+  }
   newGuest ??= getToken("/v1/auth/guest", {})
     .then((token) => {
       if (present) tellExpired(present);
@@ -118,16 +127,16 @@ function tellExpired(old) {
   );
 }
 
-/** An authenticated request. A token that is refused is replaced by a new guest's, once. */
-async function call(method, path, content = {}) {
+/** An authenticated request. A refused token is replaced: an author's by the guest's, that by a new guest's. */
+async function call(method, path, content = {}, replacements = 2) {
   const { token } = await someone();
   try {
     return await send(method, path, { ...content, token });
   } catch (problem) {
-    if (problem.status !== 401) throw problem;
+    if (problem.status !== 401 || !replacements) throw problem;
     const refused = account();
     if (refused?.token === token) kept.set("account", { ...refused, refused: true });
-    return send(method, path, { ...content, token: (await someone()).token });
+    return call(method, path, content, replacements - 1);
   }
 }
 
@@ -151,18 +160,21 @@ export async function renewToken() {
   if (renewed && account()?.token === present.token) signIn(renewed);
 }
 
-/** Signs in with a one-time code; the guest of this browser is kept for later. */
+/** Signs in with a one-time code; the guest of this browser is kept for later, with their work. */
 export async function redeem(code) {
   const token = await getToken("/v1/auth/link", { json: { code } });
   const present = account();
-  if (present?.role === "learner") kept.set("guest", present);
+  if (present?.role === "learner") {
+    kept.set("guest", { ...present, session: kept.get("session"), pending: kept.get("pending") });
+  }
   signIn(token);
 }
 
 /** Back to the guest of this browser. */
 export function signOut() {
-  signIn(kept.get("guest"));
+  const { session, pending, ...guest } = kept.get("guest") ?? {};
   kept.set("guest", null);
+  signIn(guest.token ? guest : null, { session, pending });
 }
 
 /** A random UUID, also where the page came over plain HTTP. */

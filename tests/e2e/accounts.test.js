@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { answerByKeyboard, assertNoTrouble, launch, open, startSession } from "./support/browser.js";
+import { answerByKeyboard, api, assertNoTrouble, giveAnswer, launch, open, startSession } from "./support/browser.js";
 import { Server } from "./support/server.js";
 
 let server;
@@ -28,6 +28,9 @@ function callsOf(page) {
   return calls;
 }
 
+const answersOf = async (page) => (await api(page, "/v1/me/answers")).answers.length;
+const goTo = (page, view) => page.locator("nav").getByRole("link", { name: view }).click();
+const learnerOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem("quizmentor.account")).learner);
 const guestsIn = (calls) => calls.filter((call) => call === "POST /v1/auth/guest").length;
 
 test("a learner practises where the browser's storage takes nothing", async () => {
@@ -41,9 +44,9 @@ test("a learner practises where the browser's storage takes nothing", async () =
   await answerByKeyboard(page);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Question 2" }).waitFor();
-  await page.locator("nav").getByRole("link", { name: "Progress" }).click();
+  await goTo(page, "Progress");
   await page.getByText(/after 1\sanswer/).waitFor();
-  await page.locator("nav").getByRole("link", { name: "Practise" }).click();
+  await goTo(page, "Practise");
   await page.getByRole("heading", { name: "Question 2" }).waitFor();
   assert.equal(guestsIn(calls), 1);
   assert.match(await page.locator("#account").innerText(), /kept only until you close the page/);
@@ -79,20 +82,61 @@ test("a clock that is half a day ahead leaves an author signed in", async () => 
 test("a token is renewed once an hour has gone by, on whatever clock", async () => {
   const page = await open(browser, server.url);
   const calls = callsOf(page);
-  const tokenOf = () => page.evaluate(() => JSON.parse(localStorage.getItem("quizmentor.account")).token);
+  const since = () => page.evaluate(() => JSON.parse(localStorage.getItem("quizmentor.account")).since);
   await startSession(page, "Biology");
-  const first = await tokenOf();
+  const first = await since();
   await page.reload();
   await page.locator(".question form .actions").waitFor();
-  assert.equal(await tokenOf(), first, "a new token is kept");
+  assert.equal(await since(), first, "a new token is kept");
 
   await page.addInitScript(ahead(2));
-  const renewal = page.waitForResponse("**/v1/auth/renew");
   await page.reload();
-  assert.equal((await renewal).status(), 200);
-  await page.waitForFunction((old) => JSON.parse(localStorage.getItem("quizmentor.account")).token !== old, first);
+  await page.waitForFunction((old) => JSON.parse(localStorage.getItem("quizmentor.account")).since > old, first);
   await page.locator(".question form .actions").waitFor();
+  assert.ok(calls.includes("POST /v1/auth/renew"));
   assert.equal(guestsIn(calls), 1);
   assertNoTrouble(page);
+  await page.context().close();
+});
+
+/** A guest whose answer the server does not take, and who then follows an author's link. */
+async function authorWithUnsentAnswer() {
+  const page = await open(browser, server.url);
+  await startSession(page, "Chemistry");
+  await page.route("**/sessions/*/answers", (route) => route.fulfill({ status: 503 }));
+  const guest = await learnerOf(page);
+  await giveAnswer(page);
+  await page.getByText("Your answer is kept in this browser").waitFor();
+  await page.goto(await server.invite());
+  await page.getByText("You are signed in.").waitFor();
+  await page.unroute("**/sessions/*/answers");
+  return { page, guest };
+}
+
+test("an unsent answer outlasts a visit to the authors' area", async () => {
+  const { page, guest } = await authorWithUnsentAnswer();
+  await goTo(page, "Practise");
+  await page.locator("form.start").waitFor();
+  await goTo(page, "Authors");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await goTo(page, "Practise");
+  await page.locator(".feedback").waitFor();
+  assert.equal(await learnerOf(page), guest);
+  assert.equal(await answersOf(page), 1);
+  await page.context().close();
+});
+
+test("an author whose token ended goes on as the guest of before", async () => {
+  const { page, guest } = await authorWithUnsentAnswer();
+  await page.evaluate(() => {
+    const account = JSON.parse(localStorage.getItem("quizmentor.account"));
+    localStorage.setItem("quizmentor.account", JSON.stringify({ ...account, token: "ended" }));
+  });
+  await page.getByRole("button", { name: "List questions" }).click();
+  await page.getByText("Your sign-in is no longer valid").waitFor();
+  assert.equal(await learnerOf(page), guest);
+  await goTo(page, "Practise");
+  await page.locator(".feedback").waitFor();
+  assert.equal(await answersOf(page), 1);
   await page.context().close();
 });

@@ -92,8 +92,14 @@ export const kindOf = (page) =>
     return form.querySelector("input").type;
   });
 
-/** Gives any answer to the question shown, with the keyboard alone. */
+/** Gives any answer to the question shown, with the keyboard alone, and waits for the feedback. */
 export async function answerByKeyboard(page) {
+  await giveAnswer(page);
+  await page.locator(".feedback").waitFor();
+}
+
+/** Gives any answer with the keyboard alone. */
+export async function giveAnswer(page) {
   const kind = await kindOf(page);
   if (kind === "written") {
     await page.keyboard.press("Tab");
@@ -107,5 +113,4 @@ export async function answerByKeyboard(page) {
     }
   } else await page.keyboard.press("1");
   await page.keyboard.press("Enter");
-  await page.locator(".feedback").waitFor();
 }
