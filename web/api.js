@@ -122,7 +122,7 @@ async function someone() {
 function tellExpired(old) {
   tell(
     old.role === "learner"
-      ? "Your sign-in was no longer valid, so you go on as a new guest. Earlier progress stays with the old sign-in."
+      ? "Your sign-in is no longer valid: it ended, or its learner was erased. You go on as a new guest."
       : "Your sign-in is no longer valid. Ask for a new sign-in link; until then you are a guest.",
   );
 }

@@ -31,6 +31,15 @@ function callsOf(page) {
 const answersOf = async (page) => (await api(page, "/v1/me/answers")).answers.length;
 const goTo = (page, view) => page.locator("nav").getByRole("link", { name: view }).click();
 const learnerOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem("quizmentor.account")).learner);
+/** Answers 401 to the present token of the page, as for a learner who is no more. */
+async function refuseTokenOf(page) {
+  const { token } = await page.evaluate(() => JSON.parse(localStorage.getItem("quizmentor.account")));
+  await page.route("**/v1/**", async (route) => {
+    const isRefused = (await route.request().headerValue("Authorization")) === `Bearer ${token}`;
+    await (isRefused ? route.fulfill({ status: 401 }) : route.continue());
+  });
+}
+
 const guestsIn = (calls) => calls.filter((call) => call === "POST /v1/auth/guest").length;
 
 test("a learner practises where the browser's storage takes nothing", async () => {
@@ -138,5 +147,29 @@ test("an author whose token ended goes on as the guest of before", async () => {
   await goTo(page, "Practise");
   await page.locator(".feedback").waitFor();
   assert.equal(await answersOf(page), 1);
+  await page.context().close();
+});
+
+test("a learner who was erased on another device goes on as a new guest", async () => {
+  const page = await open(browser, server.url);
+  await startSession(page, "Chemistry");
+  const erased = await learnerOf(page);
+  const status = await page.evaluate(async () => {
+    const { token } = JSON.parse(localStorage.getItem("quizmentor.account"));
+    return (await fetch("/v1/me", { method: "DELETE", headers: { Authorization: `Bearer ${token}` } })).status;
+  });
+  assert.equal(status, 204);
+  await refuseTokenOf(page);
+  const calls = callsOf(page);
+  await giveAnswer(page);
+  await page.getByText("its learner was erased. You go on as a new guest.").waitFor();
+  await page.locator("form.start").waitFor();
+  await startSession(page, "Chemistry");
+  await answerByKeyboard(page);
+  await page.reload();
+  await page.getByRole("heading", { name: "Question 2" }).waitFor();
+  assert.notEqual(await learnerOf(page), erased);
+  assert.equal(guestsIn(calls), 1);
+  assertNoTrouble(page, /status of 40[14]/);
   await page.context().close();
 });
