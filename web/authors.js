@@ -260,12 +260,28 @@ async function page(filter, after) {
   return [list, rest];
 }
 
+/** A file's text; null where it is not in UTF-8. */
+async function textOf(file) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
 function importCard() {
   const place = h("div", { class: "results" });
   const file = h("input", { id: "gift-file", type: "file", accept: ".gift,.txt,text/plain" });
   const area = h("textarea", { id: "gift", rows: 6, spellcheck: "false", class: "code" });
+  const fileError = h("p", { class: "field-error", role: "alert" });
   file.addEventListener("change", async () => {
-    if (file.files[0]) area.value = await file.files[0].text();
+    const [chosen] = file.files;
+    if (!chosen) return;
+    const text = await textOf(chosen);
+    fileError.textContent = text === null ? `${chosen.name} is not in UTF-8. Save it as UTF-8 and choose it again.` : "";
+    area.value = text ?? "";
+    if (text === null) file.value = "";
   });
   const field = (id, label, placeholder) => h("div", {}, h("label", { for: id }, label), h("input", { id, type: "text", placeholder }));
   const form = h(
@@ -273,6 +289,7 @@ function importCard() {
     {},
     h("label", { for: "gift-file" }, "GIFT file"),
     file,
+    fileError,
     h("label", { for: "gift" }, "or GIFT text"),
     area,
     h("div", { class: "pair" }, field("gift-subject", "Subject, if none is named", "Biology"), field("gift-skill", "Skill, if none is named", "Cells")),

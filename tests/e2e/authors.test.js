@@ -50,6 +50,22 @@ test("an import takes sound questions and names the lines of the others", async 
   assertNoTrouble(author);
 });
 
+test("a file that is not in UTF-8 is refused, and taken once it is", async () => {
+  const words = "Was ist Ähnlichkeit? {=Größe ~nein}\n";
+  const file = (text, encoding) => ({ name: "words.gift", mimeType: "text/plain", buffer: Buffer.from(text, encoding) });
+  const chooser = author.locator("#gift-file");
+  const text = author.getByLabel("or GIFT text");
+  for (const refused of [file(words, "latin1"), file(`\ufeff${words}`, "utf16le")]) {
+    await chooser.setInputFiles(refused);
+    await author.getByRole("alert").getByText("words.gift is not in UTF-8. Save it as UTF-8").waitFor();
+    assert.equal(await text.inputValue(), "");
+  }
+  await chooser.setInputFiles(file(words, "utf8"));
+  await author.waitForFunction((words) => document.querySelector("#gift").value === words, words);
+  assert.equal(await author.locator("#import ~ form .field-error").innerText(), "");
+  assertNoTrouble(author);
+});
+
 test("search finds by meaning", async () => {
   const hits = author.locator("#search ~ .results li p:first-child");
   const search = author.getByRole("button", { name: "Search" });
