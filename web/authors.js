@@ -1,6 +1,6 @@
 // The authors' area: sign in, search by meaning, list, import, export.
 
-import { account, get, getPublic, postText, put, query, redeem } from "/api.js";
+import { Problem, account, get, getPublic, postText, put, query, redeem } from "/api.js";
 import { LEVELS, capital, count, excerpt, fill, h, onSubmit, percent, rich } from "/markup.js";
 
 export const title = "Authors";
@@ -120,6 +120,21 @@ async function flaggedPage(after) {
   return [list, rest];
 }
 
+/** Prerequisites by skill. Lines on the same skill add up; a skill with none is left out. */
+function readPrerequisites(text) {
+  const found = new Map();
+  for (const [at, line] of text.split("\n").entries()) {
+    if (!line.trim()) continue;
+    const [, skill, before] = line.match(/^\s*([^:]*[^:\s])\s*:(.*)$/) ?? [];
+    if (!skill) {
+      throw new Problem({ title: `Line ${at + 1} cannot be read.`, status: 422, detail: "Write a skill, a colon, then its prerequisites." });
+    }
+    const ids = before.split(",").map((id) => id.trim()).filter(Boolean);
+    if (ids.length) found.set(skill, new Set([...(found.get(skill) ?? []), ...ids]));
+  }
+  return Object.fromEntries(Array.from(found, ([skill, ids]) => [skill, [...ids]]));
+}
+
 /** One line a skill: `skill: prerequisite, prerequisite`. */
 function prerequisitesCard() {
   const place = h("div", { class: "results" });
@@ -138,11 +153,7 @@ function prerequisitesCard() {
     h("div", { class: "actions" }, h("button", { type: "submit" }, "Save prerequisites")),
   );
   onSubmit(form, place, async () => {
-    const lines = area.value.split("\n").filter((line) => line.trim());
-    const prerequisites = Object.fromEntries(lines.map((line) => {
-      const [skill, before = ""] = line.split(":");
-      return [skill.trim(), before.split(",").map((id) => id.trim()).filter(Boolean)];
-    }));
+    const prerequisites = readPrerequisites(area.value);
     show(await put("/v1/skills/prerequisites", { version, prerequisites }));
     return h("p", { class: "verdict-line right" }, `Saved: ${count(Object.keys(prerequisites).length, "skill")} with prerequisites. Practice asks for these first.`);
   });

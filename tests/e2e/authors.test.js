@@ -121,6 +121,24 @@ test("prerequisites are saved, and a cycle is refused with its names", async () 
   assertNoTrouble(author, /status of 422/);
 });
 
+test("prerequisites of one skill add up over its lines, and only those that are there count", async () => {
+  const text = author.getByLabel("One skill a line");
+  const save = async (lines) => {
+    await text.fill(lines);
+    await author.getByRole("button", { name: "Save prerequisites" }).click();
+  };
+  const found = author.locator("#prerequisites ~ .results");
+  await save("biology/genetics-and-heredity: biology/evolution\n\nbiology/genetics-and-heredity : biology/ecology");
+  await found.getByText(/^Saved: 1\sskill with/).waitFor();
+  assert.equal(await text.inputValue(), "biology/genetics-and-heredity: biology/ecology, biology/evolution");
+  await save("biology/genetics-and-heredity: biology/evolution\nbiology/ecology biology/evolution");
+  await found.getByText("Line 2 cannot be read. Write a skill, a colon").waitFor();
+  await save("biology/genetics-and-heredity:");
+  await found.getByText(/^Saved: 0\sskills with/).waitFor();
+  assert.equal(await text.inputValue(), "");
+  assertNoTrouble(author, /status of 422/);
+});
+
 test("an export gives back what the bank holds", async () => {
   const [download] = await Promise.all([
     author.waitForEvent("download"),
