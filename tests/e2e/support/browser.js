@@ -19,6 +19,9 @@ export const launch = () => chromium.launch({ executablePath: "/usr/bin/chromium
 
 export const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 
+/** The narrowest that has to work: an old phone, or a window of 640 px at 200 %. */
+export const NARROW = { viewport: { width: 320, height: 568 }, isMobile: true, hasTouch: true };
+
 /**
  * A page in a context of its own (a new learner). `page.troubles` lists console errors, exceptions,
  * violations of the content security policy, failed requests and requests to other hosts.
