@@ -105,7 +105,7 @@ async function someone() {
   const present = account();
   if (present && !present.refused) return present;
   if (kept.get("guest")) {
-    tellExpired(present);
+    if (present) tellExpired(present);
     signOut();
     return account();
   }
@@ -127,7 +127,10 @@ function tellExpired(old) {
   );
 }
 
-/** An authenticated request. A refused token is replaced: an author's by the guest's, that by a new guest's. */
+/**
+ * An authenticated request. A refused token is replaced: an author's by that of this browser's
+ * guest, a guest's by a new guest's.
+ */
 async function call(method, path, content = {}, replacements = 2) {
   const { token } = await someone();
   try {
@@ -152,7 +155,7 @@ export function query(path, values) {
   return set.length ? `${path}?${new URLSearchParams(set)}` : path;
 }
 
-/** Exchanges a token for a fresh one when an hour has gone by since it came; the clock may be wrong. */
+/** Exchanges a token for a fresh one an hour or more after it came, by this browser's clock. */
 export async function renewToken() {
   const present = account();
   if (!present || present.refused || Math.abs(Date.now() - (present.since ?? 0)) < RENEW_AFTER_MS) return;
