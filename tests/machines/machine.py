@@ -121,6 +121,10 @@ class Machine:
         with (self.root / "etc/group").open("a") as group:
             group.write(f"{name}:x:{number}:\n")
 
+    @property
+    def is_running(self) -> bool:
+        return self._leader is not None
+
     def boot(self) -> None:
         """Boots and waits until systemd has started what it was to start."""
         self.spawn()
