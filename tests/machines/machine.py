@@ -90,6 +90,7 @@ class Machine:
                 shutil.copy2(source, root / "etc" / name)
         self.write("/etc/passwd", "root:x:0:0::/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n")
         self.write("/etc/group", "root:x:0:\nnogroup:x:65534:\n")
+        self.add_user("messagebus", 899)
         self.write("/etc/hostname", f"{self.name}\n")
         self.write("/etc/machine-id", f"{uuid.uuid4().hex}\n")
         self.write("/etc/hosts", f"127.0.0.1 localhost {self.name}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
 from typing import Any
 
 from fleet import FleetTest
@@ -29,9 +30,11 @@ class Monitoring(FleetTest):
         absent = " or ".join(f'.labels.job == "{job}"' for job in sorted(ABSENT))
         self.await_lines("9090/api/v1/targets", f'.data.activeTargets[] | select({absent} | not) | .health + " " + .lastError', "up ")
         # An exporter that is up may still not reach what it tells of.
-        for metric, count in {"pg_up": 2, "redis_up": 1, "haproxy_process_uptime_seconds": 3}.items():
-            self.await_lines(f"9090/api/v1/query?query={metric}", '.data.result[].value[1] | if . == "0" then . else "1" end', "1")
-            self.assertEqual(len(self.ask(f"9090/api/v1/query?query={metric}")["data"]["result"]), count, metric)
+        systemd = 'node_systemd_unit_state{name="haproxy.service",state="active"}'
+        for metric, count in {"pg_up": 2, "redis_up": 1, "haproxy_process_uptime_seconds > bool 0": 3, systemd: 3}.items():
+            query = "9090/api/v1/query?query=" + urllib.parse.quote(metric)
+            self.await_lines(query, ".data.result[].value[1]", "1")
+            self.assertEqual(len(self.ask(query)["data"]["result"]), count, metric)
 
     def test_rules_are_evaluated(self) -> None:
         self.await_lines("9090/api/v1/rules", '.data.groups[].rules[] | .health + " " + (.lastError // "")', "ok ")
