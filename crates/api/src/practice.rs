@@ -167,20 +167,25 @@ impl App {
         session: SessionId,
         submission: Submission,
     ) -> Result<Answered, Problem> {
-        for _ in 0..TRIES {
-            if let Some(answered) = self.try_answer(learner, session, &submission).await? {
+        if let Some(answered) = self.try_answer(learner, session, &submission, false).await? {
+            return Ok(answered);
+        }
+        for _ in 1..TRIES {
+            if let Some(answered) = self.try_answer(learner, session, &submission, true).await? {
                 return Ok(answered);
             }
         }
         Err(changed_too_often())
     }
 
-    /// `None` when session or learner state were changed meanwhile.
+    /// `None` when session or learner state were changed meanwhile. `anew` reads the state from
+    /// the records, should the cache be unable to drop what it keeps.
     async fn try_answer(
         &self,
         learner: LearnerId,
         id: SessionId,
         submission: &Submission,
+        anew: bool,
     ) -> Result<Option<Answered>, Problem> {
         let mut session = self.session_of(learner, id).await?;
         // That an answer which fits was given before is found when it is stored.
@@ -205,7 +210,11 @@ impl App {
             .map_err(|error| Problem::invalid_field("response", error.to_string()))?;
 
         let now = self.clock.now();
-        let mut state = self.state_of(learner).await?;
+        let mut state = if anew {
+            State::of(self.records.learner_state(learner).await?)?
+        } else {
+            self.state_of(learner).await?
+        };
         let before = skill_estimate(&bank, &state.learner, &question, now);
         let context = Context::new(&bank, &session, &pending, &question);
         let outcome = Outcome {

@@ -167,6 +167,11 @@ pub(crate) fn responses() -> Vec<Response> {
     ]
 }
 
+/// The event that tells of the erasure of `learner`.
+pub(crate) fn erased(learner: LearnerId) -> Event {
+    Event { kind: "learner.erased".into(), payload: json!({ "learner": learner }), at: at(3) }
+}
+
 /// The answer that takes `session` from the version it has to the next one, to question `q-1`.
 pub(crate) fn commit(id: AnswerId, session: &Session) -> AnswerCommit {
     let after =
