@@ -1,10 +1,12 @@
-//! What practice reads again and again, kept out of the records' way: sessions in this process,
-//! learner states in the cache. And the news of each change, for everyone who keeps or shows it.
+//! What practice reads again and again, kept out of the records' way: sessions and learner states
+//! in this process, the states in the cache as well. And the news of each change, for everyone who
+//! keeps or shows it.
 //!
 //! Whatever is old here does no harm: a write that builds on it meets the version check of the
 //! records, and is tried anew on what they hold.
 
 use std::{
+    collections::HashMap,
     num::NonZeroUsize,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use lru::LruCache;
 use quizmentor_core::{LearnerId, Session, SessionId};
 use quizmentor_store::{
@@ -30,12 +33,16 @@ use uuid::Uuid;
 
 /// Sessions kept at most.
 const SESSIONS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
-/// How long a session is kept: what is missed of other processes' news is believed no longer.
-const SESSION_LIFE: Duration = Duration::from_mins(1);
+/// Learner states kept at most.
+const STATES: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// How long both are kept: what is missed of other processes' news is believed no longer.
+const LIFE: Duration = Duration::from_mins(1);
 /// How long the cache keeps a learner's state.
 const STATE_LIFE: Duration = Duration::from_mins(30);
 /// News that wait to be told; more are missed, and so are the states that go with them.
 const QUEUE: usize = 4_096;
+/// News told together at most.
+const BATCH: usize = 256;
 /// How soon it is told that news were missed, when there are no others to tell.
 const AMENDS: Duration = Duration::from_millis(250);
 /// The cache's topic of all news.
@@ -93,25 +100,35 @@ struct Change {
     state: Option<VersionedState>,
 }
 
-/// A session that is kept.
-struct Kept {
-    session: Session,
+/// Something that is kept for a while.
+struct Kept<T> {
+    value: T,
     since: Instant,
-    /// What `next` replied, and at which revision of the bank.
-    reply: Option<(u64, Bytes)>,
 }
 
-impl Kept {
-    fn is_fresh(&self) -> bool {
-        self.since.elapsed() < SESSION_LIFE
+impl<T> Kept<T> {
+    fn new(value: T) -> Self {
+        Self { value, since: Instant::now() }
     }
+
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < LIFE
+    }
+}
+
+/// A session that is kept.
+struct KeptSession {
+    session: Session,
+    /// What `next` replied, and at which revision of the bank.
+    reply: Option<(u64, Bytes)>,
 }
 
 /// Sessions and learner states, read and written through what is kept of them.
 pub(crate) struct Hot {
     records: Arc<dyn Records>,
     cache: Arc<dyn Cache>,
-    sessions: Mutex<LruCache<SessionId, Kept>>,
+    sessions: Mutex<LruCache<SessionId, Kept<KeptSession>>>,
+    states: Mutex<LruCache<LearnerId, Kept<VersionedState>>>,
     /// How many erasures of learners came in. What was read before one is not kept after it.
     erasures: AtomicU64,
     /// Whether other processes' news come in; without them nothing is kept.
@@ -133,6 +150,7 @@ impl Hot {
             records,
             cache,
             sessions: Mutex::new(LruCache::new(SESSIONS)),
+            states: Mutex::new(LruCache::new(STATES)),
             erasures: AtomicU64::new(0),
             hears: AtomicBool::new(false),
             origin,
@@ -175,6 +193,9 @@ impl Hot {
 
     /// As [`Records::learner_state`], but perhaps older.
     pub(crate) async fn learner_state(&self, learner: LearnerId) -> Result<Option<VersionedState>> {
+        if let Some(kept) = self.states().get(&learner).filter(|kept| kept.is_fresh()) {
+            return Ok(Some(kept.value.clone()));
+        }
         let kept = self.cache.get(&state_key(learner)).await.unwrap_or_default();
         match kept.filter(|(version, _)| *version != cache::LAST) {
             Some((version, bytes)) => Ok(Some(VersionedState { version, bytes: bytes.to_vec() })),
@@ -190,9 +211,11 @@ impl Hot {
         let outcome = self.records.commit_answer(commit).await;
         if matches!(outcome, Ok(CommitOutcome::Committed { .. })) {
             self.keep(session, before);
+            self.keep_state(session.learner, state, before);
             self.tell(Kind::AnswerCommitted, session, Some(state.clone()));
         } else {
             // What is kept may be the reason.
+            self.states().pop(&session.learner);
             let _ = self.cache.remove(&state_key(session.learner), state.version - 1).await;
         }
         outcome
@@ -203,7 +226,7 @@ impl Hot {
     /// # Errors
     /// `Unavailable` when the cache does not answer; this process has forgotten them even so.
     pub(crate) async fn forget(&self, learner: LearnerId) -> Result<()> {
-        self.forget_sessions(learner);
+        self.forget_learner(learner);
         forget(self.cache.as_ref(), learner).await
     }
 
@@ -212,13 +235,14 @@ impl Hot {
         self.sessions().pop(&id);
     }
 
-    /// Drops a learner's sessions, those included that are being read.
-    pub(crate) fn forget_sessions(&self, learner: LearnerId) {
+    /// Drops a learner's sessions and state, those included that are being read.
+    pub(crate) fn forget_learner(&self, learner: LearnerId) {
         let mut sessions = self.sessions();
         self.erasures.fetch_add(1, Ordering::Relaxed);
+        self.states().pop(&learner);
         let theirs: Vec<_> = sessions
             .iter()
-            .filter(|(_, kept)| kept.session.learner == learner)
+            .filter(|(_, kept)| kept.value.session.learner == learner)
             .map(|(id, _)| *id)
             .collect();
         for id in theirs {
@@ -229,8 +253,10 @@ impl Hot {
     /// What is told from now on, in every process. Sessions are kept while someone listens.
     pub(crate) async fn listen(&self) -> Result<mpsc::Receiver<Bytes>> {
         let news = self.cache.subscribe(TOPIC).await?;
-        self.sessions().clear();
-        self.hears.store(true, Ordering::Release);
+        self.clear();
+        // Of processes that share the records alone, none hears of the others.
+        let hears = self.cache.is_shared() || !self.records.is_shared();
+        self.hears.store(hears, Ordering::Release);
         Ok(news)
     }
 
@@ -239,15 +265,17 @@ impl Hot {
         let news: News = serde_json::from_slice(message).ok()?;
         match &news {
             News::Session(news) if news.origin == self.origin => {}
-            News::Session(SessionNews { session, version, .. }) => {
+            News::Session(SessionNews { learner, session, version, .. }) => {
+                self.states().pop(learner);
                 let mut sessions = self.sessions();
-                if sessions.peek(session).is_some_and(|kept| kept.session.version < *version) {
+                if sessions.peek(session).is_some_and(|kept| kept.value.session.version < *version)
+                {
                     sessions.pop(session);
                 }
             }
-            News::Erased { erased } => self.forget_sessions(*erased),
+            News::Erased { erased } => self.forget_learner(*erased),
             News::Missed { missed } if *missed == self.origin => {}
-            News::Missed { .. } => self.sessions().clear(),
+            News::Missed { .. } => self.clear(),
         }
         Some(news)
     }
@@ -255,14 +283,19 @@ impl Hot {
     /// No news come in any more.
     pub(crate) fn grow_deaf(&self) {
         self.hears.store(false, Ordering::Release);
+        self.clear();
+    }
+
+    fn clear(&self) {
         self.sessions().clear();
+        self.states().clear();
     }
 
     fn kept(&self, id: SessionId) -> Option<Session> {
         let mut sessions = self.sessions();
         let kept = sessions.get(&id)?;
         if kept.is_fresh() {
-            return Some(kept.session.clone());
+            return Some(kept.value.session.clone());
         }
         sessions.pop(&id);
         None
@@ -272,8 +305,8 @@ impl Hot {
     pub(crate) fn reply(&self, learner: LearnerId, id: SessionId, revision: u64) -> Option<Bytes> {
         let mut sessions = self.sessions();
         let kept = sessions.get(&id)?;
-        let (at, reply) = kept.reply.as_ref()?;
-        let current = kept.session.learner == learner && kept.is_fresh() && *at == revision;
+        let (at, reply) = kept.value.reply.as_ref()?;
+        let current = kept.value.session.learner == learner && kept.is_fresh() && *at == revision;
         current.then(|| reply.clone())
     }
 
@@ -282,8 +315,8 @@ impl Hot {
     pub(crate) fn keep_reply(&self, session: &Session, revision: u64, reply: Bytes) {
         let mut sessions = self.sessions();
         let kept = sessions.get_mut(&session.id);
-        if let Some(kept) = kept.filter(|kept| kept.session.version == session.version) {
-            kept.reply = Some((revision, reply));
+        if let Some(kept) = kept.filter(|kept| kept.value.session.version == session.version) {
+            kept.value.reply = Some((revision, reply));
         }
     }
 
@@ -305,14 +338,30 @@ impl Hot {
         if self.erasures() != before {
             return;
         }
-        let newer = |kept: &Kept| kept.session.version > session.version;
+        let newer = |kept: &Kept<KeptSession>| kept.value.session.version > session.version;
         if !sessions.peek(&session.id).is_some_and(newer) {
-            let kept = Kept { session: session.clone(), since: Instant::now(), reply: None };
-            sessions.put(session.id, kept);
+            let kept = KeptSession { session: session.clone(), reply: None };
+            sessions.put(session.id, Kept::new(kept));
         }
     }
 
-    fn sessions(&self) -> MutexGuard<'_, LruCache<SessionId, Kept>> {
+    /// Keeps the state of a learner that was written since there were `before` erasures.
+    fn keep_state(&self, learner: LearnerId, state: &VersionedState, before: u64) {
+        if !self.hears.load(Ordering::Acquire) {
+            return;
+        }
+        let mut states = self.states();
+        let newer = |kept: &Kept<VersionedState>| kept.value.version > state.version;
+        if self.erasures() == before && !states.peek(&learner).is_some_and(newer) {
+            states.put(learner, Kept::new(state.clone()));
+        }
+    }
+
+    fn states(&self) -> MutexGuard<'_, LruCache<LearnerId, Kept<VersionedState>>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, LruCache<SessionId, Kept<KeptSession>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -347,17 +396,18 @@ impl Teller {
     /// from the records; news that it does not take are made up for by telling that some were
     /// missed.
     async fn tell(self, mut changes: mpsc::Receiver<Change>) {
+        let mut batch = Vec::new();
         loop {
-            let next = if self.missed.load(Ordering::Acquire) {
-                timeout(AMENDS, changes.recv()).await.ok()
+            let received = changes.recv_many(&mut batch, BATCH);
+            let is_over = if self.missed.load(Ordering::Acquire) {
+                timeout(AMENDS, received).await == Ok(0)
             } else {
-                Some(changes.recv().await)
+                received.await == 0
             };
-            match next {
-                Some(None) => return,
-                Some(Some(change)) => self.tell_one(change).await,
-                None => {}
+            if is_over {
+                return;
             }
+            self.tell_batch(&mut batch).await;
             if self.missed.swap(false, Ordering::AcqRel) {
                 let amends = News::Missed { missed: self.origin };
                 if publish(self.cache.as_ref(), &amends).await.is_err() {
@@ -367,13 +417,22 @@ impl Teller {
         }
     }
 
-    async fn tell_one(&self, Change { news, state }: Change) {
-        if let Some(VersionedState { version, bytes }) = state {
-            let key = state_key(news.learner);
-            let _ = self.cache.put(&key, version, bytes.into(), STATE_LIFE).await;
+    /// The last state of each learner goes before the news.
+    async fn tell_batch(&self, batch: &mut Vec<Change>) {
+        let (mut states, mut news) = (HashMap::new(), Vec::new());
+        for change in batch.drain(..) {
+            states.extend(change.state.map(|state| (change.news.learner, state)));
+            news.push(News::Session(change.news));
         }
-        if publish(self.cache.as_ref(), &News::Session(news)).await.is_err() {
-            miss(&self.missed);
+        let cache = self.cache.as_ref();
+        let puts = states.into_iter().map(async |(learner, VersionedState { version, bytes })| {
+            cache.put(&state_key(learner), version, bytes.into(), STATE_LIFE).await
+        });
+        join_all(puts).await;
+        for told in join_all(news.iter().map(|news| publish(cache, news))).await {
+            if told.is_err() {
+                miss(&self.missed);
+            }
         }
     }
 }

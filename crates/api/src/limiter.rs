@@ -59,7 +59,8 @@ impl App {
             }
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::warn!(%error, "rate limit skipped");
+                tracing::debug!(%error, "rate limit skipped");
+                metrics::counter!("quizmentor_limits_skipped_total").increment(1);
                 Ok(())
             }
         }

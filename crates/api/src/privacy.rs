@@ -131,7 +131,7 @@ impl App {
     /// As for [`erase`].
     pub async fn erase(&self, learner: LearnerId) -> Result<()> {
         erase(self.records.as_ref(), self.cache.as_ref(), learner, self.clock.now()).await?;
-        self.hot.forget_sessions(learner);
+        self.hot.forget_learner(learner);
         Ok(())
     }
 }

@@ -1,6 +1,12 @@
 //! The whole of QuizMentor in one process: stores, engines, routes and background work.
 
-use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    num::NonZeroUsize,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use axum::Router;
@@ -187,7 +193,7 @@ pub(crate) async fn sign_in_link(
     Ok((format!("{base_url}/#code={code}"), LINK_LIFE.as_secs() / 60))
 }
 
-/// A secret is no matter for a journal: there, `quizmentor invite` gives a link.
+/// A secret is no matter for a journal or another log: there, `quizmentor invite` gives a link.
 async fn welcome(
     records: &dyn Records,
     clock: &dyn Clock,
@@ -198,7 +204,7 @@ async fn welcome(
     if imported > 0 {
         lines.push(format!("{imported} starter questions were imported"));
     }
-    if !logging::to_journal() {
+    if !logging::to_journal() && (imported > 0 || io::stdout().is_terminal()) {
         let (link, minutes) = sign_in_link(records, clock, Role::Author, base_url).await?;
         lines.push(format!("Authors sign in (once, within {minutes} minutes) at {link}"));
     }

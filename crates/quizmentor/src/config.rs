@@ -1,7 +1,9 @@
 //! Settings: documented defaults, one TOML file, the environment, flags.
 
 use std::{
+    fs,
     net::{IpAddr, SocketAddr},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -226,4 +228,17 @@ fn filter<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
         .parse(&text)
         .map_err(|error| D::Error::custom(format!("\"{text}\" is no log filter: {error}")))?;
     Ok(text)
+}
+
+/// Makes the directory for data, which nobody else may look into.
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub(crate) fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make the data directory {}", dir.display()))
 }

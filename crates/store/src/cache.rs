@@ -34,6 +34,11 @@ pub struct Allowance {
 /// answer; callers then go on without it.
 #[async_trait]
 pub trait Cache: Send + Sync {
+    /// Whether other processes have the same.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Whether the cache answers.
     async fn ping(&self) -> Result<()>;
 

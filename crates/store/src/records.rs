@@ -255,6 +255,11 @@ pub struct Snapshot {
 /// Lists are cut at `limit`, which the caller chooses; 0 gives an empty one.
 #[async_trait]
 pub trait Records: Send + Sync {
+    /// Whether other processes may write to them.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Whether the store answers.
     async fn ping(&self) -> Result<()>;
 

@@ -15,8 +15,8 @@ use quizmentor_bloom::Arithmetic;
 use quizmentor_core::LearnerId;
 use serde::Serialize;
 
-use super::{bloom_engine, counter, print_json};
-use crate::{application::open_records, cli, config};
+use super::{bloom_engine, counter, print_json, stores::Place};
+use crate::application::open_records;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
@@ -96,9 +96,8 @@ pub(crate) struct Selection {
 
 #[derive(Debug, Args)]
 pub(crate) struct States {
-    /// Where data is kept; no server should write meanwhile [default: as for serve]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 pub(crate) fn run(command: &Eval) -> anyhow::Result<()> {
@@ -180,8 +179,7 @@ struct StatesReport {
 }
 
 async fn states(arguments: &States) -> anyhow::Result<()> {
-    let config = config::load(None, cli::environment())?;
-    let data_dir = arguments.data_dir.clone().map_or_else(|| config.data_dir(), Ok)?;
+    let (config, data_dir) = arguments.place.settings()?;
     let records = open_records(&config, &data_dir).await?;
     let rebuilt = rebuilt_states(records.as_ref()).await?;
     let mut report = StatesReport { learners: rebuilt.len(), equal: 0, different: Vec::new() };

@@ -1,20 +1,18 @@
 //! `quizmentor invite`: a one-time sign-in link for an author or admin.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use quizmentor_core::{Role, SystemClock};
 
-use crate::{application, config};
+use super::stores::Place;
+use crate::application;
 
 #[derive(Debug, Args)]
 pub(crate) struct Invite {
     /// What the new account may do
     #[arg(long, value_enum, default_value_t = Invited::Author)]
     role: Invited,
-    /// Where data is kept [default: as for serve]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Address under which people reach the server
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     url: String,
@@ -34,8 +32,7 @@ pub(crate) fn run(arguments: &Invite) -> anyhow::Result<()> {
         Invited::Author => Role::Author,
         Invited::Admin => Role::Admin,
     };
-    let config = config::load(None, crate::cli::environment())?;
-    let data_dir = arguments.data_dir.clone().map_or_else(|| config.data_dir(), Ok)?;
+    let (config, data_dir) = arguments.place.settings()?;
     let url = arguments.url.trim_end_matches('/');
     tokio::runtime::Runtime::new()?.block_on(async {
         let records = application::open_records(&config, &data_dir).await?;

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{counter, print_json};
 use crate::{
-    application,
+    application::{self, DATABASE},
     config::{self, Config},
 };
 
@@ -45,6 +45,14 @@ impl Place {
         let config = config::load(self.config.as_deref(), crate::cli::environment())?;
         let data_dir = self.data_dir.clone().map_or_else(|| config.data_dir(), Ok)?;
         Ok((config, data_dir))
+    }
+
+    /// Fails where nothing was installed, rather than make an empty installation there.
+    fn ensure_installed(&self) -> anyhow::Result<()> {
+        let (config, data_dir) = self.settings()?;
+        let there = config.records.url.is_some() || data_dir.join(DATABASE).exists();
+        ensure!(there, "nothing is installed in {}: there is no {DATABASE}", data_dir.display());
+        Ok(())
     }
 
     /// Runs `work` on the records, which are brought to the present schema before.
@@ -95,6 +103,8 @@ struct Header {
 /// `quizmentor backup`: everything that is durable, one JSON document a line.
 pub(crate) fn backup(arguments: &Backup) -> anyhow::Result<()> {
     let file = &arguments.file;
+    ensure!(!file.exists(), "{} is there already", file.display());
+    arguments.place.ensure_installed()?;
     let entries = arguments.place.with_records(async |records| {
         let part = file.with_added_extension("part");
         let entries = write_backup(records, &part)
@@ -129,7 +139,7 @@ async fn write_backup(records: Arc<dyn Records>, path: &Path) -> anyhow::Result<
 pub(crate) fn restore(arguments: &Restore) -> anyhow::Result<()> {
     let path = &arguments.file;
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    fs::create_dir_all(arguments.place.settings()?.1)?;
+    config::make_data_dir(&arguments.place.settings()?.1)?;
     let entries = arguments.place.with_records(async |records| {
         let (sender, entries) = mpsc::channel(AHEAD);
         let progress = counter("entries");
@@ -187,6 +197,8 @@ pub(crate) enum Learner {
 
 /// `quizmentor learner`
 pub(crate) fn learner(command: &Learner) -> anyhow::Result<()> {
+    let (Learner::Export { place, .. } | Learner::Erase { place, .. }) = command;
+    place.ensure_installed()?;
     match command {
         Learner::Export { learner, place } => {
             let learner = LearnerId(*learner);
@@ -231,6 +243,8 @@ pub(crate) enum Jobs {
 
 /// `quizmentor jobs`
 pub(crate) fn jobs(command: &Jobs) -> anyhow::Result<()> {
+    let (Jobs::Dead { place } | Jobs::Revive { place, .. }) = command;
+    place.ensure_installed()?;
     match command {
         Jobs::Dead { place } => place.with_records(async |records| {
             let mut after = None;

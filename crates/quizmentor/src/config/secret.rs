@@ -3,6 +3,7 @@
 use std::{
     fmt, fs,
     io::{ErrorKind, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -54,6 +55,9 @@ pub(crate) fn token_key(config: &Config, data_dir: &Path) -> anyhow::Result<Secr
         }
     };
     let key = read(&file, "token key")?;
+    if fs::metadata(&file)?.mode() & 0o007 != 0 {
+        tracing::warn!(file = %file.display(), "every user of this machine can read the token key");
+    }
     ensure!(
         key.0.len() >= KEY_BYTES,
         "the token key {} has {} bytes; at least {KEY_BYTES} are needed",

@@ -115,9 +115,8 @@ async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: 
         metrics::counter!(REFUSED).increment(1);
         Problem::too_many_requests(RETRY_AFTER.as_secs()).into_response()
     };
-    let (request, rest) = match arrived(request).await {
-        Ok(arrived) => arrived,
-        Err(_) => return Problem::bad_request("The body ended early.").into_response(),
+    let Ok((request, rest)) = arrived(request).await else {
+        return Problem::bad_request("The body ended early.").into_response();
     };
     let _upload = match rest {
         Rest::Nothing => None,

@@ -1,6 +1,6 @@
 //! Serving: from start through readiness to the last request.
 
-use std::{os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -123,11 +123,7 @@ pub(crate) async fn run<A: Application>(
 
 fn start(config: &Arc<Config>, base_url: String) -> anyhow::Result<Start> {
     let data_dir = config.data_dir()?;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&data_dir)
-        .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+    config::make_data_dir(&data_dir)?;
     Ok(Start {
         token_key: config::token_key(config, &data_dir)?,
         models_dir: config.models_dir(),

@@ -190,6 +190,10 @@ fn parted(held: Vec<u8>) -> Option<(u64, Bytes)> {
 
 #[async_trait]
 impl Cache for Redis {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn ping(&self) -> Result<()> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))

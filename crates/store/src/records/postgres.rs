@@ -167,6 +167,10 @@ fn migrations() -> Migrator {
 
 #[async_trait]
 impl Records for Postgres {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn ping(&self) -> Result<()> {
         read!(self, connection => async {
             sqlx::query("SELECT 1").execute(connection).await?;
