@@ -26,6 +26,7 @@ test("the author link signs in, and its code leaves the address bar", async () =
   author = await open(browser, server.link);
   await author.getByText("You are signed in.").waitFor();
   assert.equal(author.url(), `${server.url}/#authors`);
+  await author.waitForLoadState("networkidle");
   await author.reload();
   await author.getByRole("heading", { name: "Search by meaning" }).waitFor();
   assertNoTrouble(author);
