@@ -141,6 +141,13 @@ impl Cache for Memory {
 
     async fn allow(&self, key: &str, limit: u32, window: Duration) -> Result<Allowance> {
         let now = self.clock.now();
+        // A window that ends later than a new one would was begun before the clock was put back.
+        let end = later(now, window);
+        self.windows.with(|windows| {
+            if windows.peek(key).is_some_and(|used| used.expires > end) {
+                windows.pop(key);
+            }
+        });
         Ok(self.windows.update(key, now, (0, window), |used| {
             if used.value < limit {
                 used.value += 1;

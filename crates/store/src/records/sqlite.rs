@@ -67,6 +67,8 @@ impl Sqlite {
             .clone()
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
+            // What is erased shall not be found in the file.
+            .pragma("secure_delete", "ON")
             .synchronous(SqliteSynchronous::Full);
         let write = pool(1).connect_with(writer).await.map_err(at_path)?;
         MIGRATIONS.run(&write).await.map_err(|e| at_path(migration_error(e)))?;
