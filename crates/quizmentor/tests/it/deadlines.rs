@@ -17,7 +17,9 @@ struct Blocker(Child);
 
 impl Blocker {
     fn start(postgres: &Postgres) -> Self {
-        let sql = "BEGIN; LOCK TABLE sessions; SELECT pg_sleep(120)";
+        // Its lock goes with it.
+        let sql = "SET client_connection_check_interval = '100ms';
+            BEGIN; LOCK TABLE sessions; SELECT pg_sleep(120)";
         let client = postgres.psql(sql).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let blocker = Self(client.unwrap());
         let held = "SELECT count(*) FROM pg_locks JOIN pg_class ON pg_class.oid = relation

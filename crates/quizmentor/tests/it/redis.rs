@@ -69,10 +69,12 @@ impl Redis {
             other => panic!("{other:?} is no key"),
         };
         let read = |key: String| match self.ask(&["GET", &key]) {
-            Reply::Text(value) => (key, value),
+            Reply::Text(value) => Some((key, value)),
+            // It went meanwhile.
+            Reply::Nothing => None,
             other => panic!("{key} holds {other:?}"),
         };
-        keys.into_iter().map(text).map(read).collect()
+        keys.into_iter().map(text).filter_map(read).collect()
     }
 
     fn signal(&self, name: &str) {

@@ -49,6 +49,13 @@ const WRITERS: usize = 3;
 const MIGRATION_LOCK: &str = "60s";
 /// Months ahead, the present one included, for whose answers there is a place.
 const MONTHS_AHEAD: i32 = 3;
+/// Whoever would add something for the learner waits, and then finds nobody; what answers under way
+/// have added is seen once their state is free. The ids are found by the answers' index.
+const ERASE_FIRST: [&str; 3] = [
+    "SELECT FROM learners WHERE id = $1 FOR UPDATE",
+    "DELETE FROM learner_states WHERE learner = $1",
+    "DELETE FROM answer_ids WHERE id IN (SELECT id FROM answers WHERE learner = $1)",
+];
 /// What changes the partitions of the answers is not to hold up those who answer.
 const HASTE: &str = "SET LOCAL lock_timeout = '500ms'";
 
@@ -421,14 +428,11 @@ impl Records for Postgres {
     }
 
     async fn erase_learner(&self, id: LearnerId, event: &Event) -> Result<()> {
-        // Whoever would add something for the learner waits, and then finds nobody.
-        const LOCK: &str = "SELECT FROM learners WHERE id = $1 FOR UPDATE";
         write!(self, connection => async {
             let mut transaction = connection.begin().await?;
-            transaction.execute(LOCK, &[id.0.into()]).await?;
-            transaction
-                .execute("DELETE FROM answer_ids WHERE learner = $1", &[id.0.into()])
-                .await?;
+            for sql in ERASE_FIRST {
+                transaction.execute(sql, &[id.0.into()]).await?;
+            }
             if !erasure::erase(&mut *transaction, id).await? {
                 return Err(Error::NotFound("learner"));
             }

@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::begun;
 use crate::{
-    samples::{answer_id, commit, learner, session_id},
+    samples::{answer_id, commit, erased, learner, session_id},
     servers::new_database,
 };
 
@@ -71,6 +71,36 @@ async fn answers_of_a_month_lie_in_its_partition() {
     let stored = records.answers_after(0, 10).await.unwrap();
     assert_eq!(stored.iter().map(|s| &s.answer).collect::<Vec<_>>(), [&old.answer, &new.answer]);
     assert_eq!(records.answer(answer_id(1)).await.unwrap().as_ref(), stored.first());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_id_is_left_of_an_answer_that_was_under_way() {
+    let (url, records) = opened().await;
+    for round in 0..40 {
+        let owner = learner(round);
+        let session = begun(&records, session_id(round), owner).await;
+        let first = commit(answer_id(2 * round), &session);
+        records.commit_answer(&first).await.unwrap();
+        let second = commit(answer_id(2 * round + 1), &first.session);
+        let task = tokio::spawn({
+            let records = records.clone();
+            async move { records.commit_answer(&second).await }
+        });
+        for _ in 0..round % 4 {
+            tokio::task::yield_now().await;
+        }
+        records.erase_learner(owner, &erased(owner)).await.unwrap();
+        // Stored before and erased, or refused after.
+        let _ = task.await.unwrap();
+    }
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let left: i64 = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM answer_ids) + (SELECT count(*) FROM answers)",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(left, 0);
 }
 
 #[tokio::test]
