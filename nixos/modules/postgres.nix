@@ -71,6 +71,14 @@ let
     text = builtins.readFile ../records/records.sh;
   };
 
+  # A process of the binary holds up to four connections a processor and two more. A node has three
+  # processes and a pod at most, and twice as many while a release rolls out; the rest is for others.
+  connections =
+    40
+    + lib.foldl' (sum: node: sum + 2 * 4 * (4 * node.server.cores + 2)) 0 (
+      lib.attrValues (fleet.nodesWith "balancer")
+    );
+
   passfile = "/run/postgresql/replication.pgpass";
 
   server = node: "  server ${node} ${nodes.${node}.privateAddress}:${toString port}";
@@ -161,7 +169,7 @@ in
           listen_addresses = lib.mkForce "127.0.0.1,${self.privateAddress}";
           inherit port;
           password_encryption = "scram-sha-256";
-          max_connections = 100;
+          max_connections = connections;
           shared_buffers = "${toString (cfg.memory / 4)}MB";
           effective_cache_size = "${toString (cfg.memory / 2)}MB";
           work_mem = "8MB";

@@ -40,6 +40,8 @@ class Node:
             "PEERS": peer,
             "ROLE_PORT": role_port,
             "SLOTS": "peer",
+            "BEGINS": "standby",
+            "PASSFILE": directory / "replication.pgpass",
             "PGHOST": directory,
             "PGPORT": self.port,
         }
@@ -72,6 +74,12 @@ class Node:
         if code:
             raise AssertionError(f"{command}: exit {code}\n{output}")
         return output
+
+    def join(self) -> tuple[int, str]:
+        """What the node does before its server starts."""
+        credentials = self.directory / "secrets"
+        self.run(f"mkdir --parents {credentials} && echo secret > {credentials}/replication-password")
+        return self.status("quizmentor-records join", more={"CREDENTIALS_DIRECTORY": str(credentials)})
 
     def initialise(self) -> None:
         self.run(f"initdb --pgdata={self.data} --auth-local=trust --auth-host=trust --data-checksums --no-sync")

@@ -109,10 +109,26 @@ class Records(RecordsTest):
         self.assertIn("promoted: primary, timeline 2", second.run("quizmentor-records promote"))
         self.assertEqual((self.role(first), self.role(second)), (0, 200))
         self.assertEqual(second.sql("SELECT count(*) FROM answers", database="quizmentor"), "1")
-
+        self.assertEqual(second.sql("SELECT slot_name FROM pg_replication_slots"), "peer", "others can follow it")
 
         first.start()
         self.assertEqual((self.role(first), self.role(second)), (503, 200), "the old primary gets nothing")
+        first.stop()
+
+        code, output = first.join()
+        self.assertEqual(code, 0, output)
+        self.assertIn("another node is the primary on timeline 2", output)
+        first.start()
+        self.assertIn("standby", first.run("quizmentor-records status"))
+        self.assertEqual((self.role(first), self.role(second)), (503, 200))
+
+    def test_what_a_node_begins_as(self) -> None:
+        first, second = self.pair.first, self.pair.second
+        self.assertEqual(first.join(), (0, ""), "a primary without a better one stays what it is")
+        first.stop()
+        code, output = second.join()
+        self.assertNotEqual(code, 0)
+        self.assertIn("there is no primary yet to be copied", output)
 
     def role(self, node: object) -> int:
         """Status of the answer whether the node holds the primary; 0 without an answer."""

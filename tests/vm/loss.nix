@@ -40,10 +40,11 @@
         practise(visitor, token(visitor), "0190a6a2-0000-7000-8000-000000000003")
         assert answers(worker_1) == expected + 1
 
-    with subtest("the old primary comes back and gets no connections"):
+    with subtest("the old primary comes back as a standby and gets no connections"):
         worker_2.start()
         worker_2.wait_for_unit("postgresql.service")
-        worker_2.wait_until_succeeds("curl --silent http://${address "worker-2"}:5433/primary | grep superseded")
+        worker_2.wait_until_succeeds("quizmentor-records status | grep '^standby'")
+        worker_2.succeed("curl --silent http://${address "worker-2"}:5433/primary | grep standby")
         practise(visitor, token(visitor), "0190a6a2-0000-7000-8000-000000000004")
         assert answers(worker_1) == expected + 2
   '';
