@@ -26,7 +26,7 @@ class Recipe:
     """What is tuned.
 
     Attributes:
-        epochs: passes over the rows, each row as often as its source says.
+        epochs: passes over the rows, each row as often as its lesson repeats.
         batch: texts a step.
         rate: peak learning rate of the last layer; linear warm-up over 6 % of the steps, then linear decay to 0.
         rate_decay: factor of the rate from each layer to the one below it. Word embeddings stay as they are.
@@ -70,7 +70,7 @@ def fit(
     batches = [
         batch
         for epoch in range(recipe.epochs)
-        for batch in epoch_batches(rows, lengths, recipe.batch, recipe.seed * 1000 + epoch)
+        for batch in epoch_batches(lessons.repeats.tolist(), lengths, recipe.batch, recipe.seed * 1000 + epoch)
     ]
     run = _Run(model, recipe, len(batches), identity=f"{dataclasses.asdict(recipe)} {len(rows)}")
     run.resume(checkpoint)
