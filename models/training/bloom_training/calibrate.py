@@ -32,6 +32,10 @@ class Opinions:
     student: Tensor
     route: Tensor
 
+    def first(self, count: int) -> "Opinions":
+        """Those on the first ``count`` rows."""
+        return Opinions(self.heads[:count], self.student[:count], self.route[:count])
+
 
 @dataclass(frozen=True)
 class Calibration:

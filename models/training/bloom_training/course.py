@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from bloom_training import distil, lessons, predict, specialist
 from bloom_training.calibrate import Opinions
 from bloom_training.data import LEVELS, Row, tokenise
 from bloom_training.distil import StudentRecipe
-from bloom_training.fit import Recipe, fit, mean_of, new_model
+from bloom_training.fit import Recipe, fit, new_model
 from bloom_training.lessons import Lessons
 from bloom_training.model import BloomModel
 from bloom_training.polish import refit_exam_head
@@ -22,8 +23,9 @@ from bloom_training.specialist import SpecialistRecipe
 from bloom_training.stages import kept
 from bloom_training.student import Student
 
-SOUP = 1
-SOUP_RECIPE = Recipe(epochs=2, rate=1e-4, head_rate=3e-4, frozen_layers=2)
+ENCODER_RECIPE = Recipe(rate=1e-4, head_rate=3e-4, frozen_layers=2)
+FRESH_REPEATS = 4
+"""Times the encoder sees a row that its teacher has not learned from for each time it sees another."""
 MIXED_EXAM = 4000
 """Texts mixed of exam questions that the specialists give their opinion on."""
 
@@ -51,7 +53,8 @@ class Course:
         words: search vectors, shape [V, dimensions], from which the student's vectors begin.
         teacher: the encoder to start from and to listen to.
         learned: rows to learn from that the teacher has learned from.
-        fresh: rows to learn from that are new to it; the encoder sees them twice as often.
+        fresh: rows to learn from that are new to it; the encoder sees them FRESH_REPEATS times as often.
+        epochs: of the encoder.
         work: folder for what is kept.
         seed: of everything.
     """
@@ -62,6 +65,7 @@ class Course:
     teacher: BloomModel
     learned: list[Row]
     fresh: list[Row]
+    epochs: int
     work: Path
     seed: int
 
@@ -70,8 +74,13 @@ class Course:
         """All rows to learn from."""
         return self.learned + self.fresh
 
-    def run(self) -> Networks:
-        """All steps."""
+    def networks(self) -> Networks:
+        """Both of them."""
+        return Networks(self.student(), self.encoder())
+
+    @cached_property
+    def _lessons(self) -> tuple[Lessons, Lessons]:
+        """On the rows, and on mixed exam texts."""
         self.work.mkdir(parents=True, exist_ok=True)
         opinion, on_mixed = self._specialists()
         heard = kept(
@@ -79,9 +88,7 @@ class Course:
             f"{len(self.rows)}",
             lambda: {"heard": predict.by_head(self.teacher, self.tokenizer, self.rows, rough=True)},
         )
-        taught = lessons.from_opinions(self.rows, heard["heard"], opinion)
-        encoder = self._encoder(taught, on_mixed)
-        return Networks(self._student(taught), encoder)
+        return lessons.from_opinions(self.rows, heard["heard"], opinion), on_mixed
 
     def _specialists(self) -> tuple[Tensor, Lessons]:
         """Mean opinion of the specialists: on each row (0 where they are not asked), and as lessons on mixed exam texts."""
@@ -106,32 +113,29 @@ class Course:
         exam = [row for row in self.rows if row.source == specialist.SOURCE]
         return distil.mixed_texts(exam, MIXED_EXAM, self.seed)
 
-    def _encoder(self, taught: Lessons, on_mixed: Lessons) -> BloomModel:
-        """The mean of several encoders that go on from the teacher with batches in different order ("soup"), its exam head refitted."""
+    def encoder(self) -> BloomModel:
+        """The teacher gone on with; its exam head refitted in the end."""
         rows = self.rows + self._mixed_exam()
-        taught = lessons.both(taught, on_mixed)
-        taught.repeats[len(self.learned) : len(self.rows)] *= 2
+        taught = lessons.both(*self._lessons)
+        taught.repeats[len(self.learned) : len(self.rows)] *= FRESH_REPEATS
+        recipe = dataclasses.replace(ENCODER_RECIPE, epochs=self.epochs, seed=self.seed + 10)
 
-        def cook() -> dict[str, Tensor]:
-            encoders = []
-            for number in range(SOUP):
-                recipe = dataclasses.replace(SOUP_RECIPE, seed=self.seed + 10 + number)
-                checkpoint = self.work / f"encoder-{number}.pt"
-                encoders.append(fit(copy.deepcopy(self.teacher), self.tokenizer, rows, taught, recipe, checkpoint))
-            soup = mean_of(encoders)
-            refit_exam_head(soup, predict.pooled_vectors(soup, self.tokenizer, rows, rough=True), taught)
-            return soup.state_dict()
+        def go_on() -> dict[str, Tensor]:
+            encoder = fit(copy.deepcopy(self.teacher), self.tokenizer, rows, taught, recipe, self.work / "encoder-run.pt")
+            refit_exam_head(encoder, predict.pooled_vectors(encoder, self.tokenizer, rows, rough=True), taught)
+            return encoder.state_dict()
 
         encoder = copy.deepcopy(self.teacher)
-        identity = f"{SOUP} {dataclasses.asdict(SOUP_RECIPE)} {self.seed} {len(rows)}"
-        encoder.load_state_dict(kept(self.work / "encoder.pt", identity, cook))
+        identity = f"{dataclasses.asdict(recipe)} {len(rows)}"
+        encoder.load_state_dict(kept(self.work / "encoder.pt", identity, go_on))
         return encoder.eval()
 
-    def _student(self, taught: Lessons) -> Student:
+    def student(self) -> Student:
         """Taught what each text's own head is taught, and what the teacher's general head says of as many mixed texts."""
         recipe = StudentRecipe(seed=self.seed)
         mixed = distil.mixed_texts(self.rows, round(recipe.mixed * len(self.rows)), recipe.seed)
         texts = tokenise(self.tokenizer, self.rows + mixed)
+        taught, _ = self._lessons
 
         def teach() -> dict[str, Tensor]:
             own = taught.targets[torch.arange(len(self.rows)), taught.heads]

@@ -1,6 +1,5 @@
 """Fine-tuning of the encoder: recipe, what each head is taught, and a loop that can be stopped and taken up again."""
 
-import copy
 import dataclasses
 import random
 from dataclasses import dataclass
@@ -88,14 +87,6 @@ def fit(
     progress.close()
     model.load_state_dict(run.average, strict=False)
     return model.eval()
-
-
-def mean_of(models: list[BloomModel]) -> BloomModel:
-    """The model of mean weights; sound for models that went on from one start (Wortsman et al., "Model soups", 2022)."""
-    soup = copy.deepcopy(models[0])
-    states = [model.state_dict() for model in models]
-    soup.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
-    return soup.eval()
 
 
 def _loss(head_logits: Tensor, lessons: Lessons, batch: list[int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The whole training: a trial on part of the rows, measured on the others, and a second course on all of them."""
+"""The whole training: a trial on part of the rows, measured on the others, whose encoder then goes on over all of them."""
 
 import copy
 import hashlib
@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from bloom_training import artifact, base, embedding, lessons, metrics, predict, word_vectors
-from bloom_training.calibrate import Calibration, calibrate
+from bloom_training.calibrate import Calibration, Opinions, calibrate
 from bloom_training.classifier import Classifier
 from bloom_training.course import Course, Networks
 from bloom_training.data import Row, Split
@@ -18,6 +18,10 @@ from bloom_training.fit import Recipe, fit, new_model
 from bloom_training.model import BloomModel
 from bloom_training.stages import kept
 
+TRIAL_EPOCHS = 2
+"""Of the encoder over train."""
+FINAL_EPOCHS = 1
+"""Of the encoder over all rows, in which dev and test, new to it, repeat."""
 STOP_SHARE = 0.65
 """Share of the texts calibrated by, the surest ones, that the student answers alone."""
 ABSTAIN = 0.5
@@ -35,9 +39,9 @@ class Options:
 
 
 def run(split: Split, options: Options) -> dict:
-    """Trains on ``split.train``, measures that on ``split.test``; goes on from there with all three parts to what is written for use.
+    """Trains on ``split.train``, measures that on ``split.test``; its encoder goes on over all three parts to what is written for use.
 
-    The model for use is calibrated by the opinions of the measured one, on all rows which that has not learned from.
+    The model for use has the measured one's student and is calibrated by that one's opinions on all rows which it has not learned from.
     If there are rows of unseen sources, the first model is measured on them too, and none is written for use.
     """
     tokenizer, old_ids = base.pruned_tokenizer()
@@ -45,16 +49,22 @@ def run(split: Split, options: Options) -> dict:
     words = kept(options.work / "words.pt", "words", lambda: {"words": torch.tensor(word_vectors.distil(start, tokenizer))})
     vectors = words["words"].numpy()
 
-    def course(teacher: BloomModel, learned: list[Row], fresh: list[Row], folder: str) -> Networks:
+    def course(teacher: BloomModel, fresh: list[Row], epochs: int, folder: str) -> Course:
         place = options.work / folder
-        return Course(tokenizer, old_ids, vectors, teacher, learned, fresh, place, options.seed).run()
+        return Course(tokenizer, old_ids, vectors, teacher, split.train, fresh, epochs, place, options.seed)
 
-    trial = course(_teacher(split, tokenizer, old_ids, options), split.train, [], "trial")
+    trial = course(_teacher(split, tokenizer, old_ids, options), [], TRIAL_EPOCHS, "trial").networks()
     fresh = split.dev + split.test
-    final = None if split.unseen else course(trial.encoder, split.train, fresh, "final")
-    by_dev = calibrate(trial.opinions(tokenizer, split.dev), split.dev, STOP_SHARE)
+    final = None if split.unseen else course(trial.encoder, fresh, FINAL_EPOCHS, "final").encoder()
+    said = kept(options.work / "trial" / "opinions.pt", f"{len(fresh)}", lambda: vars(trial.opinions(tokenizer, fresh)))
+    opinions = Opinions(**said)
+    if final is not None:
+        calibration = calibrate(opinions, fresh, STOP_SHARE)
+        artifact.write(options.out, joined(tokenizer, Networks(trial.student, final), calibration, vectors).to_artifact())
+    by_dev = calibrate(opinions.first(len(split.dev)), split.dev, STOP_SHARE)
     in_float = joined(tokenizer, trial, by_dev, vectors)
-    written = _written(in_float, options.work / "trial" / "model")
+    artifact.write(options.work / "trial" / "model", in_float.to_artifact())
+    written = Classifier.from_artifact(artifact.read(options.work / "trial" / "model"))
     figures = {
         "rows": {"train": len(split.train), "dev": len(split.dev), "test": len(split.test)},
         **_measured(split.test, in_float, written),
@@ -62,8 +72,6 @@ def run(split: Split, options: Options) -> dict:
     }
     if final is None:
         return {**figures, "unseen": _unseen(split.unseen, written)}
-    by_all = calibrate(trial.opinions(tokenizer, fresh), fresh, STOP_SHARE)
-    _written(joined(tokenizer, final, by_all, vectors), options.out)
     sums = {name: hashlib.sha256((options.out / name).read_bytes()).hexdigest() for name in artifact.FILES}
     return {**figures, "sha256": sums}
 
@@ -73,12 +81,6 @@ def joined(tokenizer: Tokenizer, networks: Networks, calibration: Calibration, w
     student, encoder = copy.deepcopy(networks.student), copy.deepcopy(networks.encoder)
     calibration.apply(student, encoder)
     return Classifier(tokenizer, student, encoder, calibration.cascade, words, ABSTAIN)
-
-
-def _written(classifier: Classifier, folder: Path) -> Classifier:
-    """The model as read back from the files it is written to."""
-    artifact.write(folder, classifier.to_artifact())
-    return Classifier.from_artifact(artifact.read(folder))
 
 
 def _teacher(split: Split, tokenizer: Tokenizer, old_ids: np.ndarray, options: Options) -> BloomModel:

@@ -140,13 +140,6 @@ def test_frozen_layers_stay_as_they_are_and_the_others_learn(tmp_path: Path) -> 
     assert same == [True, True, False, False, False, False]
 
 
-def test_mean_of_models_is_the_mean_of_their_weights() -> None:
-    models = [BloomModel(6, 8, 2, 6) for _ in range(2)]
-    soup = fit.mean_of(models)
-    expected = (models[0].layers[1].up.weight + models[1].layers[1].up.weight) / 2
-    assert torch.allclose(soup.layers[1].up.weight, expected)
-
-
 def test_labels_teach_the_head_of_their_source_and_the_general_head() -> None:
     taught = lessons.from_labels([Row("a", ("apply",), "kaggle8k", 0), Row("b", ("create", "apply"), "edm2022", 1)])
     assert taught.heads.tolist() == [lessons.HEADS.index("exam_noisy"), lessons.OBJECTIVES]
@@ -185,7 +178,7 @@ def test_a_run_writes_a_model_that_reads_back_and_a_second_run_repeats_it(
     torch.set_num_threads(1)
     short = {"epochs": 1, "batch": 8}
     monkeypatch.setattr(pipeline, "Recipe", lambda seed: fit.Recipe(**short, seed=seed))
-    monkeypatch.setattr(course, "SOUP_RECIPE", fit.Recipe(**short, frozen_layers=5))
+    monkeypatch.setattr(course, "ENCODER_RECIPE", fit.Recipe(batch=8, frozen_layers=5))
     monkeypatch.setattr(course, "SpecialistRecipe", lambda seed: specialist.SpecialistRecipe(**short, count=1, seed=seed))
     monkeypatch.setattr(course, "StudentRecipe", lambda seed: distil.StudentRecipe(**short, seed=seed))
     monkeypatch.setattr(course, "MIXED_EXAM", 5)
