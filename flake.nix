@@ -99,6 +99,7 @@
 
       packages.${system} = {
         inherit (pkgs.quizmentor)
+          edge
           image
           models
           server

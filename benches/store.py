@@ -132,6 +132,8 @@ class Bench:
         self.models = arguments.models
         self.seconds = arguments.seconds
         self.place = Path(tempfile.mkdtemp(dir=arguments.dir)).resolve()
+        # PostgreSQL runs as another user.
+        self.place.chmod(0o711)
 
     def server(self, name, settings=None):
         data = self.place / name
@@ -223,6 +225,8 @@ class Bench:
             rss = server.memory_mib("VmRSS")
             theirs = listeners[:: len(learners)]
             drain(listeners)
+            # The server has closed the first connection meanwhile, for it was idle.
+            connection = Connection(server.address)
             begin = time.perf_counter()
             connection.exchange(request("POST", "/v1/sessions", learners[0].token, {}))
             told = heard(theirs, b"event: session.changed", 10)

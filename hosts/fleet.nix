@@ -21,6 +21,31 @@ let
     mountPoint = "/backup";
   };
 
+  # Cloudflare's networks, as it publishes them; seldom changed.
+  edgeNetworks = [
+    "103.21.244.0/22"
+    "103.22.200.0/22"
+    "103.31.4.0/22"
+    "104.16.0.0/13"
+    "104.24.0.0/14"
+    "108.162.192.0/18"
+    "131.0.72.0/22"
+    "141.101.64.0/18"
+    "162.158.0.0/15"
+    "172.64.0.0/13"
+    "173.245.48.0/20"
+    "188.114.96.0/20"
+    "190.93.240.0/20"
+    "197.234.240.0/22"
+    "198.41.128.0/17"
+    "2400:cb00::/32"
+    "2405:8100::/32"
+    "2405:b500::/32"
+    "2606:4700::/32"
+    "2803:f800::/32"
+    "2a06:98c0::/29"
+    "2c0f:f248::/32"
+  ];
   edge = {
     "Cloudflare Workers" = 5;
     "Cloudflare R2" = 5;
@@ -78,7 +103,7 @@ in
     starter = {
       domain = "quiz.example.org";
       budget = 150;
-      inherit network openPorts;
+      inherit edgeNetworks network openPorts;
       floatingAddress = "192.0.2.10";
       managed = essentials;
       volumes.backup = backupVolume "node-2";
@@ -115,7 +140,7 @@ in
     production = {
       domain = "quiz.example.org";
       budget = 200;
-      inherit network openPorts;
+      inherit edgeNetworks network openPorts;
       floatingAddress = "203.0.113.10";
       loadBalancer = {
         type = "lb11";
@@ -168,7 +193,7 @@ in
     scale = {
       domain = "quiz.example.org";
       budget = 300;
-      inherit network openPorts;
+      inherit edgeNetworks network openPorts;
       floatingAddress = "198.51.100.10";
       loadBalancer = {
         type = "lb11";

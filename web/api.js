@@ -1,16 +1,22 @@
 // The HTTP API: tokens, requests, problem documents; and what is kept in this browser.
 
-/** Values kept in this browser; in memory alone where storage is forbidden. */
+/** Values kept in this browser; those that its storage refuses, until the page is closed. */
 export const kept = {
   memory: new Map(),
+  /** Whether everything outlasts the page. */
+  get lasting() {
+    return this.memory.size === 0;
+  },
   get(name) {
+    if (this.memory.has(name)) return this.memory.get(name);
     try {
       return JSON.parse(localStorage.getItem(`quizmentor.${name}`));
     } catch {
-      return this.memory.get(name) ?? null;
+      return null;
     }
   },
   set(name, value) {
+    this.memory.delete(name);
     try {
       if (value === null) localStorage.removeItem(`quizmentor.${name}`);
       else localStorage.setItem(`quizmentor.${name}`, JSON.stringify(value));
@@ -44,7 +50,7 @@ const UNREACHABLE = {
   detail: "The server cannot be reached. Check your connection, then try again.",
 };
 const REQUEST_TIMEOUT_MS = 20_000;
-const RENEW_BEFORE_MS = 30 * 86_400_000;
+const RENEW_AFTER_MS = 3_600_000;
 
 async function problemOf(response) {
   const fallback = { title: "The request failed.", status: response.status, detail: response.statusText };
@@ -75,23 +81,35 @@ async function send(method, path, { token, json, text }) {
 
 export const account = () => kept.get("account");
 
-function signIn(token) {
+/** Signs in the token's holder, with the session and the unsent answer kept for them, if any. */
+function signIn(token, { session = null, pending = null } = {}) {
   const before = account();
   kept.set("account", token);
   if (before?.learner !== token?.learner) {
-    kept.set("session", null);
-    kept.set("pending", null);
+    kept.set("session", session);
+    kept.set("pending", pending);
   }
   events.dispatchEvent(new Event("account"));
 }
 
+/** A token from the server, with the time it came by this browser's clock. */
+const getToken = async (path, content) => ({ ...(await send("POST", path, content)), since: Date.now() });
+
 let newGuest = null;
 
-/** The token's holder; makes a guest when there is none. */
+/**
+ * The token's holder; else the guest of this browser, or a new one. The server alone tells that a
+ * token ended.
+ */
 async function someone() {
   const present = account();
-  if (present && Date.parse(present.expires_at) > Date.now()) return present;
-  newGuest ??= send("POST", "/v1/auth/guest", {})
+  if (present && !present.refused) return present;
+  if (kept.get("guest")) {
+    if (present) tellExpired(present);
+    signOut();
+    return account();
+  }
+  newGuest ??= getToken("/v1/auth/guest", {})
     .then((token) => {
       if (present) tellExpired(present);
       signIn(token);
@@ -104,23 +122,24 @@ async function someone() {
 function tellExpired(old) {
   tell(
     old.role === "learner"
-      ? "Your sign-in was no longer valid, so you go on as a new guest. Earlier progress stays with the old sign-in."
+      ? "Your sign-in is no longer valid: it ended, or its learner was erased. You go on as a new guest."
       : "Your sign-in is no longer valid. Ask for a new sign-in link; until then you are a guest.",
   );
 }
 
-/** An authenticated request. A token that is refused is replaced by a new guest's, once. */
-async function call(method, path, content = {}) {
+/**
+ * An authenticated request. A refused token is replaced: an author's by that of this browser's
+ * guest, a guest's by a new guest's.
+ */
+async function call(method, path, content = {}, replacements = 2) {
   const { token } = await someone();
   try {
     return await send(method, path, { ...content, token });
   } catch (problem) {
-    if (problem.status !== 401) throw problem;
+    if (problem.status !== 401 || !replacements) throw problem;
     const refused = account();
-    if (refused?.token === token) {
-      kept.set("account", { ...refused, expires_at: new Date(0).toISOString() });
-    }
-    return send(method, path, { ...content, token: (await someone()).token });
+    if (refused?.token === token) kept.set("account", { ...refused, refused: true });
+    return call(method, path, content, replacements - 1);
   }
 }
 
@@ -136,26 +155,29 @@ export function query(path, values) {
   return set.length ? `${path}?${new URLSearchParams(set)}` : path;
 }
 
-/** Extends a token that ends within 30 days. */
+/** Exchanges a token for a fresh one an hour or more after it came, by this browser's clock. */
 export async function renewToken() {
   const present = account();
-  const left = present ? Date.parse(present.expires_at) - Date.now() : 0;
-  if (left <= 0 || left > RENEW_BEFORE_MS) return;
-  await send("POST", "/v1/auth/renew", { token: present.token }).then(signIn, () => {});
+  if (!present || present.refused || Math.abs(Date.now() - (present.since ?? 0)) < RENEW_AFTER_MS) return;
+  const renewed = await getToken("/v1/auth/renew", { token: present.token }).catch(() => null);
+  if (renewed && account()?.token === present.token) signIn(renewed);
 }
 
-/** Signs in with a one-time code; the guest of this browser is kept for later. */
+/** Signs in with a one-time code; the guest of this browser is kept for later, with their work. */
 export async function redeem(code) {
-  const token = await send("POST", "/v1/auth/link", { json: { code } });
+  const token = await getToken("/v1/auth/link", { json: { code } });
   const present = account();
-  if (present?.role === "learner") kept.set("guest", present);
+  if (present?.role === "learner") {
+    kept.set("guest", { ...present, session: kept.get("session"), pending: kept.get("pending") });
+  }
   signIn(token);
 }
 
 /** Back to the guest of this browser. */
 export function signOut() {
-  signIn(kept.get("guest"));
+  const { session, pending, ...guest } = kept.get("guest") ?? {};
   kept.set("guest", null);
+  signIn(guest.token ? guest : null, { session, pending });
 }
 
 /** A random UUID, also where the page came over plain HTTP. */

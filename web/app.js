@@ -1,6 +1,6 @@
 // Navigation between the views, sign-in by link, and words for the user.
 
-import { account, events, redeem, renewToken, signOut } from "/api.js";
+import { account, events, kept, redeem, renewToken, signOut } from "/api.js";
 import { h, problemBox } from "/markup.js";
 import * as authors from "/authors.js";
 import * as bloom from "/bloom.js";
@@ -40,11 +40,16 @@ function show({ moveFocus }) {
   }
 }
 
+const placeWords = () =>
+  kept.lasting
+    ? "this browser keeps your place."
+    : "this browser’s storage is full or forbidden, so your place is kept only until you close the page.";
+
 function showAccount() {
   const who = account();
   const place = document.getElementById("account");
   if (!who || who.role === "learner") {
-    place.replaceChildren(who ? "You practise as a guest; this browser keeps your place." : "");
+    place.replaceChildren(who ? `You practise as a guest; ${placeWords()}` : "");
     return;
   }
   const leave = () => {
@@ -77,6 +82,7 @@ function retry(code) {
 
 async function navigate(options = { moveFocus: true }) {
   await signInByLink();
+  renewToken();
   show(options);
 }
 
@@ -91,5 +97,4 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 
 showAccount();
-renewToken();
 await navigate({ moveFocus: false });

@@ -1,6 +1,6 @@
 // The authors' area: sign in, search by meaning, list, import, export.
 
-import { account, get, getPublic, postText, put, query, redeem } from "/api.js";
+import { Problem, account, get, getPublic, postText, put, query, redeem } from "/api.js";
 import { LEVELS, capital, count, excerpt, fill, h, onSubmit, percent, rich } from "/markup.js";
 
 export const title = "Authors";
@@ -120,6 +120,21 @@ async function flaggedPage(after) {
   return [list, rest];
 }
 
+/** Prerequisites by skill. Lines on the same skill add up; a skill with none is left out. */
+function readPrerequisites(text) {
+  const found = new Map();
+  for (const [at, line] of text.split("\n").entries()) {
+    if (!line.trim()) continue;
+    const [, skill, before] = line.match(/^\s*([^:]*[^:\s])\s*:(.*)$/) ?? [];
+    if (!skill) {
+      throw new Problem({ title: `Line ${at + 1} cannot be read.`, status: 422, detail: "Write a skill, a colon, then its prerequisites." });
+    }
+    const ids = before.split(",").map((id) => id.trim()).filter(Boolean);
+    if (ids.length) found.set(skill, new Set([...(found.get(skill) ?? []), ...ids]));
+  }
+  return Object.fromEntries(Array.from(found, ([skill, ids]) => [skill, [...ids]]));
+}
+
 /** One line a skill: `skill: prerequisite, prerequisite`. */
 function prerequisitesCard() {
   const place = h("div", { class: "results" });
@@ -138,11 +153,7 @@ function prerequisitesCard() {
     h("div", { class: "actions" }, h("button", { type: "submit" }, "Save prerequisites")),
   );
   onSubmit(form, place, async () => {
-    const lines = area.value.split("\n").filter((line) => line.trim());
-    const prerequisites = Object.fromEntries(lines.map((line) => {
-      const [skill, before = ""] = line.split(":");
-      return [skill.trim(), before.split(",").map((id) => id.trim()).filter(Boolean)];
-    }));
+    const prerequisites = readPrerequisites(area.value);
     show(await put("/v1/skills/prerequisites", { version, prerequisites }));
     return h("p", { class: "verdict-line right" }, `Saved: ${count(Object.keys(prerequisites).length, "skill")} with prerequisites. Practice asks for these first.`);
   });
@@ -260,12 +271,28 @@ async function page(filter, after) {
   return [list, rest];
 }
 
+/** A file's text; null where it is not in UTF-8. */
+async function textOf(file) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
 function importCard() {
   const place = h("div", { class: "results" });
   const file = h("input", { id: "gift-file", type: "file", accept: ".gift,.txt,text/plain" });
   const area = h("textarea", { id: "gift", rows: 6, spellcheck: "false", class: "code" });
+  const fileError = h("p", { class: "field-error", role: "alert" });
   file.addEventListener("change", async () => {
-    if (file.files[0]) area.value = await file.files[0].text();
+    const [chosen] = file.files;
+    if (!chosen) return;
+    const text = await textOf(chosen);
+    fileError.textContent = text === null ? `${chosen.name} is not in UTF-8. Save it as UTF-8 and choose it again.` : "";
+    area.value = text ?? "";
+    if (text === null) file.value = "";
   });
   const field = (id, label, placeholder) => h("div", {}, h("label", { for: id }, label), h("input", { id, type: "text", placeholder }));
   const form = h(
@@ -273,6 +300,7 @@ function importCard() {
     {},
     h("label", { for: "gift-file" }, "GIFT file"),
     file,
+    fileError,
     h("label", { for: "gift" }, "or GIFT text"),
     area,
     h("div", { class: "pair" }, field("gift-subject", "Subject, if none is named", "Biology"), field("gift-skill", "Skill, if none is named", "Cells")),

@@ -58,9 +58,10 @@ export function moment(iso) {
 
 /**
  * A bar from 0 to 100 %: filled to `value`; with `low` and `high` the interval as a band and the
- * value as a tick. Decorative: the numbers stand beside it as text.
+ * value as a tick; a faint line at `guess`, if it is not 0. Decorative: the numbers stand beside it
+ * as text.
  */
-export function bar(value, low, high) {
+export function bar(value, low, high, guess = 0) {
   const rect = (x, width, name) =>
     svg("rect", { x: 100 * x, y: 0, width: Math.max(100 * width, 0), height: 10, class: name });
   const tick = (x, name) =>
@@ -68,6 +69,7 @@ export function bar(value, low, high) {
   const parts = [rect(0, 1, "bar-track")];
   if (low === undefined) parts.push(rect(0, value, "bar-fill"));
   else parts.push(rect(low, high - low, "bar-band"), tick(value, "bar-tick"));
+  if (guess) parts.push(tick(guess, "bar-guess"));
   return svg(
     "svg",
     { class: "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" },

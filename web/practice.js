@@ -346,7 +346,8 @@ function waitAndRetry(screen, run, pending, tries, problem) {
   const timer = setTimeout(again, delay);
   window.addEventListener("online", again);
   const box = problemBox(problem, again);
-  box.append(h("p", {}, "Your answer is kept in this browser and will be sent again by itself. It counts once."));
+  const place = kept.lasting ? "in this browser" : "as long as this page is open";
+  box.append(h("p", {}, `Your answer is kept ${place} and will be sent again by itself. It counts once.`));
   screen.after.replaceChildren(box);
 }
 

@@ -53,6 +53,17 @@ function range({ probability, low, high }) {
   return [h("strong", {}, percent(probability)), h("span", { class: "soft" }, ` (${Math.round(100 * low)} to ${percent(high)})`)];
 }
 
+const GUESS_WORTH_TELLING = 0.25;
+const guessOf = ({ guess = 0 }) => (guess >= GUESS_WORTH_TELLING ? guess : 0);
+
+function estimateBar(estimate) {
+  const guess = guessOf(estimate);
+  return [
+    bar(estimate.probability, estimate.low, estimate.high, guess),
+    guess ? h("span", { class: "hidden" }, `Guessing alone gives ${percent(guess)}.`) : null,
+  ];
+}
+
 function masteryBySubject({ overall, skills }, subjects) {
   if (!overall) return [h("p", {}, "The question bank is empty.")];
   const bySkill = new Map(skills.map((skill) => [skill.skill, skill]));
@@ -76,6 +87,7 @@ function masteryBySubject({ overall, skills }, subjects) {
       "p",
       { class: "hint" },
       "Each bar runs from 0 to 100 %. The tick is the best estimate; the true value lies in the band with 90 % probability, and the band narrows with each answer.",
+      skills.some(({ estimate, levels }) => [estimate, ...levels.map((at) => at.estimate)].some(guessOf)) ? " The dotted line is what guessing alone gives." : null,
     ),
     practised.map((group) => subjectSection(group)),
     practised.length ? null : h("p", { class: "note" }, "You have not answered a question yet. ", h("a", { href: "#practice" }, "Practise"), " to see the bands narrow."),
@@ -99,7 +111,7 @@ function skillItem({ name, estimate, levels, change, waits_for: waits }) {
     "li",
     {},
     h("div", { class: "skill-line" }, h("h4", {}, name), h("p", {}, ...range(estimate))),
-    bar(estimate.probability, estimate.low, estimate.high),
+    estimateBar(estimate),
     estimate.answers ? h("p", { class: "hint" }, changeWords(change)) : null,
     waits.length ? h("p", { class: "hint" }, `Practice first asks for ${waits.map(skillName).join(", ")}.`) : null,
     levels.length ? levelDetails(name, estimate, levels) : null,
@@ -198,7 +210,7 @@ function levelDetails(name, estimate, levels) {
       {},
       h("th", { scope: "row" }, capital(level), open ? null : h("span", { class: "soft" }, " (opens later)")),
       h("td", {}, ...range(at)),
-      h("td", { class: "wide-only" }, bar(at.probability, at.low, at.high)),
+      h("td", { class: "wide-only" }, estimateBar(at)),
       h("td", {}, at.answers),
     ),
   );

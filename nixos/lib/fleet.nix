@@ -163,6 +163,11 @@ let
           default = null;
           description = "The provider's load balancer in front of the nodes.";
         };
+        edgeNetworks = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          description = "Networks from which the edge reaches the fleet.";
+        };
         floatingAddress = mkOption {
           type = types.nullOr types.str;
           default = null;

@@ -22,6 +22,12 @@ let
     "web"
   ];
 
+  learnersRoles = [
+    "adaptive"
+    "bank"
+    "web"
+  ];
+
   # Path prefixes and the role that serves them; anything else is the web role's.
   routes = ../rollout/routes.map;
   slotMap = "/var/lib/quizmentor-rollout/slots.map";
@@ -71,6 +77,8 @@ let
       retry-on conn-failure empty-response 503
       option redispatch 1
       option allbackups
+      # A busy member answers late; one that is gone does not take connections.
+      timeout check 3s
       default-server check inter 1s fastinter 250ms downinter 1s fall 2 rise 1
     ${lib.concatMapStringsSep "\n" member (lib.filter (m: lib.elem role m.roles) door.members)}
   '';
@@ -100,6 +108,12 @@ let
         inherit title status;
       }
     }'";
+
+  # Whom the balancer saw was the edge; the edge tells of the learner.
+  fromEdge = lib.concatMapStringsSep "\n" (line: "  ${line}") [
+    "acl edge src ${lib.concatStringsSep " " door.edges}"
+    "http-request set-src hdr_ip(cf-connecting-ip) if edge { req.hdr(cf-connecting-ip) -m found }"
+  ];
 in
 {
   options.services.quizmentor.frontDoor = {
@@ -112,6 +126,11 @@ in
       type = types.listOf types.str;
       default = [ ];
       description = "Addresses whose X-Forwarded-For tells the client's address.";
+    };
+    edges = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      description = "Networks of the edge, whose CF-Connecting-IP tells the client's address.";
     };
     members = mkOption {
       type = types.listOf (types.submodule memberModule);
@@ -154,10 +173,15 @@ in
           acl smoke so_id 1000
           http-request set-log-level silent if { path /readyz }
           acl balancer src ${lib.concatStringsSep " " ([ "127.0.0.1" ] ++ door.balancers)}
-          http-request return status 503 default-errorfiles if { path /readyz } { nbsrv(role-adaptive) eq 0 } !smoke
+          # Ready when there is somebody for all that a learner asks for.
+        ${lib.concatMapStringsSep "\n" (
+          role:
+          "  http-request return status 503 default-errorfiles if { path /readyz } { nbsrv(role-${role}) eq 0 } !smoke"
+        ) learnersRoles}
           http-request return status 200 content-type text/plain string ready if { path /readyz } !smoke
           http-request return status 404 default-errorfiles if { path /metrics /livez } !smoke
           http-request set-src hdr_ip(x-forwarded-for,-1) if balancer { req.hdr(x-forwarded-for) -m found }
+        ${lib.optionalString (door.edges != [ ]) fromEdge}
           http-request set-header x-forwarded-for %[src] if !smoke
           use_backend %[req.hdr(x-quizmentor-slot)] if smoke { req.hdr(x-quizmentor-slot) -m found }
           use_backend role-%[path,map_beg(${routes},web)]

@@ -28,6 +28,8 @@ let
     inherit metricPort;
   };
   metricPort = 6450;
+  # K3s' own choice of addresses for pods; a node speaks to its own pods from the first of them.
+  podRange = "10.42.0.0/16";
 
   # Secrets come into the cluster by a unit: manifests lie in the store.
   secrets = pkgs.writeShellApplication {
@@ -70,6 +72,7 @@ in
         [server]
         listen = "0.0.0.0:8080"
         roles = ["bloom", "adaptive", "bank", "web"]
+        trusted_proxies = ["${range}", "${podRange}"]
 
         [records]
         url = "postgres://quizmentor@${fleet.addressOf "records"}:5432/quizmentor"

@@ -23,6 +23,7 @@ let
     postgres = 9187;
     redis = 9121;
   };
+  redisAddress = "redis://${self.privateAddress}:6379";
   small = lib.length (lib.attrNames fleet.fleet.nodes) < 3;
 
   # All addresses of a role's nodes at a port, with the node's name as label.
@@ -119,11 +120,24 @@ in
         listenAddress = self.privateAddress;
         port = ports.redis;
         extraFlags = [
-          "-redis.addr=redis://${self.privateAddress}:6379"
-          "-redis.password-file=/dev/null"
+          "-redis.addr=${redisAddress}"
+          "-redis.password-file=/run/prometheus-redis-exporter/passwords.json"
         ];
       };
-      systemd.services.prometheus-redis-exporter.serviceConfig.MemoryMax = "64M";
+      quizmentor.secrets.cache-password.restartUnits = [ "prometheus-redis-exporter.service" ];
+      systemd.services.prometheus-redis-exporter = {
+        # The exporter wants passwords by address.
+        preStart = ''
+          ${lib.getExe pkgs.jq} --null-input --rawfile password "$CREDENTIALS_DIRECTORY/cache-password" \
+            '{ "${redisAddress}": $password | rtrimstr("\n") }' > "$RUNTIME_DIRECTORY/passwords.json"
+        '';
+        serviceConfig = {
+          LoadCredential = [ "cache-password:${fleet.secrets.cache-password.path}" ];
+          RuntimeDirectory = "prometheus-redis-exporter";
+          RuntimeDirectoryMode = "0700";
+          MemoryMax = "64M";
+        };
+      };
     })
 
     (lib.mkIf (fleet.hasRole "logs") {

@@ -51,10 +51,9 @@ let
       pkgs.curl
       pkgs.findutils
       pkgs.gawk
+      pkgs.gnugrep
       pkgs.gnused
       pkgs.gnutar
-      pkgs.jq
-      pkgs.util-linux
       pkgs.zstd
     ];
     runtimeEnv = {
@@ -63,24 +62,16 @@ let
       BASE_BACKUPS = cfg.baseBackups;
       PEERS = lib.concatMapStringsSep " " (node: node.privateAddress) (lib.attrValues peers);
       ROLE_PORT = toString rolePort;
+      PRIMARY_PORT = toString port;
+      PASSFILE = passfile;
+      OWN_SLOT = slotOf fleet.node;
+      BEGINS = if primary then "primary" else "standby";
       SLOTS = lib.concatMapStringsSep " " slotOf (lib.attrNames peers);
     };
     text = builtins.readFile ../records/records.sh;
   };
 
-  # A standby begins as a copy of the primary.
-  becomeStandby = ''
-    umask 0077
-    printf '*:*:*:replication:%s\n' "$(cat "$CREDENTIALS_DIRECTORY/replication-password")" > /run/postgresql/replication.pgpass
-    if ! test -e ${dataDir}/PG_VERSION; then
-      PGPASSFILE=/run/postgresql/replication.pgpass pg_basebackup \
-        --host=${(lib.head (lib.attrValues peers)).privateAddress} --port=${toString port} --username=replication \
-        --pgdata=${dataDir} --wal-method=stream --checkpoint=fast --slot=${slotOf fleet.node}
-      touch ${dataDir}/standby.signal
-    elif ! test -e ${dataDir}/standby.signal; then
-      echo 'The data here are those of a primary. If another node is the primary now: quizmentor-records rebuild' >&2
-    fi
-  '';
+  passfile = "/run/postgresql/replication.pgpass";
 
   server = node: "  server ${node} ${nodes.${node}.privateAddress}:${toString port}";
 in
@@ -124,12 +115,13 @@ in
           mode tcp
           option tcplog
           no option idle-close-on-response
+          option redispatch 1
           bind 127.0.0.1:${toString cfg.localPort}
           timeout client 1h
           timeout server 1h
           option httpchk GET /primary
           timeout check 5s
-          default-server check port ${toString rolePort} inter 3s fastinter 1s fall 2 rise 1 on-marked-down shutdown-sessions
+          default-server check port ${toString rolePort} inter 3s fastinter 1s fall 3 rise 1 on-marked-down shutdown-sessions
         ${lib.concatMapStringsSep "\n" server (lib.attrNames nodes)}
       '';
     })
@@ -187,10 +179,11 @@ in
           archive_mode = "on";
           archive_command = "${lib.getExe archive} '${cfg.archive}' '%p' '%f'";
           archive_timeout = "60s";
-          restore_command = "${pkgs.zstd}/bin/zstd -dcq '${cfg.archive}/%f.zst' -o '%p'";
+          # To standard output: as -o, zstd would hand the file's owner on, which the sandbox forbids.
+          restore_command = "${pkgs.zstd}/bin/zstd -dcq '${cfg.archive}/%f.zst' > '%p'";
           primary_conninfo =
             lib.optionalString (peers != { })
-              "host=${(lib.head (lib.attrValues peers)).privateAddress} port=${toString port} user=replication passfile=/run/postgresql/replication.pgpass application_name=${slotOf fleet.node}";
+              "host=${(lib.head (lib.attrValues peers)).privateAddress} port=${toString port} user=replication passfile=${passfile} application_name=${slotOf fleet.node}";
           primary_slot_name = slotOf fleet.node;
           hot_standby_feedback = "on";
 
@@ -219,21 +212,29 @@ in
       };
 
       systemd.services.postgresql = {
-        preStart = lib.mkIf standby (lib.mkBefore becomeStandby);
-        after = [ "quizmentor-backup-directories.service" ];
-        wants = [ "quizmentor-backup-directories.service" ];
-        # A standby tries until the primary is there to be copied.
-        unitConfig = lib.mkIf standby { StartLimitIntervalSec = lib.mkForce 0; };
+        preStart = lib.mkIf (peers != { }) (lib.mkBefore "${lib.getExe records} join");
+        after = [
+          "network-online.target"
+          "quizmentor-backup-directories.service"
+        ];
+        wants = [
+          "network-online.target"
+          "quizmentor-backup-directories.service"
+        ];
+        # A node without data tries until a primary is there to be copied.
+        unitConfig = lib.mkIf (peers != { }) { StartLimitIntervalSec = lib.mkForce 0; };
         serviceConfig = {
           RestartSec = "2s";
-          LoadCredential = lib.mkIf standby [ "replication-password:${secretPath "replication-password"}" ];
+          LoadCredential = lib.mkIf (peers != { }) [
+            "replication-password:${secretPath "replication-password"}"
+          ];
           MemoryMax = "${toString cfg.memory}M";
           OOMScoreAdjust = -500;
           ReadWritePaths = [
             "-${cfg.archive}"
             "-${cfg.baseBackups}"
           ];
-          TimeoutStartSec = lib.mkForce (if standby then "1h" else "10min");
+          TimeoutStartSec = lib.mkForce (if peers != { } then "1h" else "10min");
         };
       };
 
@@ -285,6 +286,8 @@ in
             StandardInput = "socket";
             StandardError = "journal";
             PrivateUsers = false;
+            # Who balances must not take a busy primary for a lost one.
+            Nice = -5;
             RuntimeMaxSec = "5s";
             MemoryMax = "32M";
           };

@@ -49,6 +49,7 @@ let
     options = {
       server = section {
         request_timeout = setting duration "A request that has no answer by then gets status 504.";
+        trusted_proxies = setting (types.listOf types.str) "Proxies whose X-Forwarded-For is believed.";
         drain_timeout = setting duration "How long running requests may take to finish after SIGTERM.";
       };
       limits = section {

@@ -95,12 +95,15 @@ in
       address = self.privateAddress;
       peers = [ fleet.fleet.network.range ];
       guard.enable = true;
+      # The front door names whom it serves.
+      settings.server.trusted_proxies = [ "127.0.0.1" ];
       instances = lib.mapAttrs (
         _: instance: instance // { credentials.token-key = fleet.secrets."quizmentor/token-key".path; }
       ) (instancesOf self);
       frontDoor = {
         bind = [ "*:${toString fleet.fleet.openPorts.http}" ];
         balancers = lib.optional (fleet.fleet.loadBalancer != null) fleet.fleet.loadBalancer.privateAddress;
+        edges = fleet.fleet.edgeNetworks;
         inherit members;
       };
     };

@@ -9,6 +9,7 @@ in
   quizmentor = lib.makeScope final.newScope (scope: {
     server = scope.callPackage ./server.nix { inherit root fileset; };
     models = scope.callPackage ./models.nix { inherit root fileset; };
+    edge = scope.callPackage ./edge.nix { inherit root fileset; };
     web = scope.callPackage ./web.nix { inherit root fileset; };
     image = scope.callPackage ./image.nix { };
     unleash = scope.callPackage ./unleash { };

@@ -8,15 +8,12 @@
 #                       puts the newest base backup and the WAL since then, up to TIME, into DIR;
 #                       COPY is a directory of backups (with base and wal), by default this node's
 #
-# Units use two more: set-up (passwords and slots) and answer-role (an HTTP answer on a socket).
+# Units use three more: join (before the server starts), set-up (passwords and slots) and answer-role
+# (an HTTP answer on a socket).
 
+# The server knows root as its operator, too.
 sql() {
-    if [ "$(id -un)" = postgres ]; then
-        psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --dbname=postgres "$@"
-    else
-        runuser --user postgres -- psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 \
-            --dbname=postgres "$@"
-    fi
+    psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --username=postgres --dbname=postgres "$@"
 }
 
 fail() {
@@ -28,41 +25,42 @@ in_recovery() { [ "$(sql --command='SELECT pg_is_in_recovery()')" = t ]; }
 
 # A primary's timeline is that of the WAL it writes: its control file tells of the new one only after
 # the first checkpoint since its promotion.
+written_timeline="('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
+
 timeline() {
-    if in_recovery; then
-        sql --command='SELECT timeline_id FROM pg_control_checkpoint()'
-    else
-        printf '%d\n' "0x$(sql --command='SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)')"
-    fi
+    sql --command="SELECT CASE WHEN pg_is_in_recovery()
+        THEN (SELECT timeline_id FROM pg_control_checkpoint()) ELSE $written_timeline END"
 }
 
+# Seconds that a peer has to say what it is.
+peer_patience=2
 
-# peer_timeline ADDRESS: the timeline of a peer that says it is a primary; fails if it is none.
-peer_timeline() {
-    curl --silent --fail --max-time 1 "http://$1:$ROLE_PORT/own" | sed -n 's/^primary //p' | grep .
-}
-
-# The highest timeline of another primary; fails when there is none.
-other_primary() {
-    local peer found=
+# What the peers say of themselves, a line each: "primary TIMELINE ADDRESS" or "standby ADDRESS".
+peers_say() {
+    local peer said
     for peer in $PEERS; do
-        found+="$(peer_timeline "$peer") " || true
+        said=$(curl --silent --max-time "$peer_patience" "http://$peer:$ROLE_PORT/own") || continue
+        echo "$said $peer"
     done
-    tr ' ' '\n' <<<"$found" | sort --numeric-sort | tail --lines=1 | grep .
+}
+
+# Timeline and address of the newest other primary; fails when there is none.
+other_primary() {
+    peers_say | sed -n 's/^primary //p' | sort --numeric-sort | tail --lines=1 | grep .
 }
 
 # Answers one HTTP request. /own tells what this server is; /primary is 200 only on the primary
 # with the newest timeline, so that an old primary that comes back gets no connections.
 answer_role() {
-    local line header path own=standby other
+    local line header path own other
     read -r -t 2 line || exit 0
     # To its end, or the connection is reset before the answer is read.
     while read -r -t 2 header && [ "${header%$'\r'}" != '' ]; do :; done
     path=$(cut --delimiter=' ' --fields=2 <<<"$line")
-    if ! in_recovery; then own="primary $(timeline)"; fi
+    own=$(sql --command="SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary ' || $written_timeline END")
     if [ "$path" = /primary ] && [ "$own" != standby ] && other=$(other_primary) &&
-        [ "$other" -gt "${own#primary }" ]; then
-        own="superseded by timeline $other"
+        [ "${other% *}" -gt "${own#primary }" ]; then
+        own="superseded by timeline ${other% *}"
     fi
     case $own in
     primary*) printf 'HTTP/1.0 200 OK\r\n' ;;
@@ -71,9 +69,42 @@ answer_role() {
     printf 'Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s\n' $((${#own} + 1)) "$own"
 }
 
+# What this node begins as. Without data: as a copy of the primary, or as the first primary of all.
+# A former primary whose place another node has taken becomes a standby, which writes nothing.
+join() {
+    local other peer_patience=10
+    umask 0077
+    printf '*:*:*:replication:%s\n' "$(cat "$CREDENTIALS_DIRECTORY/replication-password")" >"$PASSFILE"
+    if [ -e "$PGDATA/standby.signal" ]; then
+        return
+    elif [ ! -e "$PGDATA/PG_VERSION" ]; then
+        if other=$(other_primary); then
+            copy "${other#* }"
+        elif [ "$BEGINS" = standby ]; then
+            fail 'there is no primary yet to be copied'
+        elif peers_say | grep --quiet '^standby'; then
+            fail 'a standby has the records and this node has none: promote the standby first'
+        fi
+    elif other=$(other_primary) && [ "${other% *}" -gt "$(checkpoint_timeline)" ]; then
+        touch "$PGDATA/standby.signal"
+        echo "another node is the primary on timeline ${other% *}: this one follows it; if it cannot: quizmentor-records rebuild"
+    fi
+}
+
+checkpoint_timeline() {
+    pg_controldata "$PGDATA" | sed -n "s/^Latest checkpoint's TimeLineID: *//p"
+}
+
+# copy ADDRESS: this node's data, as a copy of the primary's.
+copy() {
+    PGPASSFILE=$PASSFILE pg_basebackup --host="$1" --port="$PRIMARY_PORT" --username=replication \
+        --pgdata="$PGDATA" --wal-method=stream --checkpoint=fast --slot="$OWN_SLOT"
+    touch "$PGDATA/standby.signal"
+}
+
 # Passwords are read by psql itself, so that they are in no command line and in no log.
 set_up() {
-    local role slot
+    local role
     if in_recovery; then return; fi
     for role in quizmentor unleash replication; do
         sql <<SQL
@@ -83,6 +114,13 @@ SET log_min_duration_statement = -1;
 ALTER ROLE "$role" PASSWORD :'password';
 SQL
     done
+    sql --command='GRANT pg_monitor TO "postgres-exporter"'
+    make_slots
+}
+
+# The slots that standbys of this node follow it by.
+make_slots() {
+    local slot
     for slot in $SLOTS; do
         sql --command="SELECT pg_create_physical_replication_slot('$slot')
             WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '$slot')"
@@ -106,6 +144,7 @@ promote() {
         fail 'the primary still answers; stop it first (systemctl stop postgresql there), or say --force'
     fi
     sql --command='SELECT pg_promote(true, 60)' | grep --quiet t || fail 'the promotion did not end within 60 s'
+    make_slots
     echo "promoted: $(status)"
     echo 'Now exchange the roles records and records-standby in hosts/fleet.nix and switch both nodes.'
 }
@@ -160,7 +199,7 @@ restore() {
     tar --extract --zstd --file="$BASE_BACKUPS/$newest/base.tar.zst" --directory="$directory"
     rm --force "$directory/postgresql.conf" "$directory/standby.signal" "$directory/postgresql.auto.conf"
     cat >"$directory/postgresql.conf" <<CONF
-restore_command = '$(command -v zstd) -dcq "$ARCHIVE/%f.zst" -o "%p"'
+restore_command = '$(command -v zstd) -dcq "$ARCHIVE/%f.zst" > "%p"'
 recovery_target_action = promote
 archive_mode = off
 CONF
@@ -177,6 +216,7 @@ promote) promote "${2-}" ;;
 rebuild) rebuild ;;
 backup) backup ;;
 restore) restore "${@:2}" ;;
+join) join ;;
 set-up) set_up ;;
 answer-role) answer_role ;;
 *) fail 'usage: quizmentor-records status | promote [--force] | rebuild | backup | restore [--from COPY] DIR [TIME]' ;;

@@ -223,8 +223,8 @@ try_new() {
 # Where nothing serves yet, there is time to wait for what the new slots need.
 prepare() {
     local instance
+    stop "${new[@]}"
     for instance in "${changed[@]}"; do
-        stop "$instance-$(idle "$instance")"
         assign "$instance" "$instance-$(idle "$instance")"
     done
     until (try_new); do

@@ -50,6 +50,22 @@ test("an import takes sound questions and names the lines of the others", async 
   assertNoTrouble(author);
 });
 
+test("a file that is not in UTF-8 is refused, and taken once it is", async () => {
+  const words = "Was ist Ähnlichkeit? {=Größe ~nein}\n";
+  const file = (text, encoding) => ({ name: "words.gift", mimeType: "text/plain", buffer: Buffer.from(text, encoding) });
+  const chooser = author.locator("#gift-file");
+  const text = author.getByLabel("or GIFT text");
+  for (const refused of [file(words, "latin1"), file(`\ufeff${words}`, "utf16le")]) {
+    await chooser.setInputFiles(refused);
+    await author.getByRole("alert").getByText("words.gift is not in UTF-8. Save it as UTF-8").waitFor();
+    assert.equal(await text.inputValue(), "");
+  }
+  await chooser.setInputFiles(file(words, "utf8"));
+  await author.waitForFunction((words) => document.querySelector("#gift").value === words, words);
+  assert.equal(await author.locator("#import ~ form .field-error").innerText(), "");
+  assertNoTrouble(author);
+});
+
 test("search finds by meaning", async () => {
   const hits = author.locator("#search ~ .results li p:first-child");
   const search = author.getByRole("button", { name: "Search" });
@@ -102,6 +118,24 @@ test("prerequisites are saved, and a cycle is refused with its names", async () 
   await author.getByLabel("One skill a line").fill("");
   await author.getByRole("button", { name: "Save prerequisites" }).click();
   await author.locator("#prerequisites ~ .results").getByText("Saved").waitFor();
+  assertNoTrouble(author, /status of 422/);
+});
+
+test("prerequisites of one skill add up over its lines, and only those that are there count", async () => {
+  const text = author.getByLabel("One skill a line");
+  const save = async (lines) => {
+    await text.fill(lines);
+    await author.getByRole("button", { name: "Save prerequisites" }).click();
+  };
+  const found = author.locator("#prerequisites ~ .results");
+  await save("biology/genetics-and-heredity: biology/evolution\n\nbiology/genetics-and-heredity : biology/ecology");
+  await found.getByText(/^Saved: 1\sskill with/).waitFor();
+  assert.equal(await text.inputValue(), "biology/genetics-and-heredity: biology/ecology, biology/evolution");
+  await save("biology/genetics-and-heredity: biology/evolution\nbiology/ecology biology/evolution");
+  await found.getByText("Line 2 cannot be read. Write a skill, a colon").waitFor();
+  await save("biology/genetics-and-heredity:");
+  await found.getByText(/^Saved: 0\sskills with/).waitFor();
+  assert.equal(await text.inputValue(), "");
   assertNoTrouble(author, /status of 422/);
 });
 

@@ -127,6 +127,25 @@ test("goals: what would change, the path to a skill, today's plan", async () => 
   await page.context().close();
 });
 
+test("bars show what guessing alone gives, where it gives much", async () => {
+  const page = await open(browser, server.url);
+  await page.route("**/v1/me/model", async (route) => {
+    const response = await route.fetch();
+    const model = await response.json();
+    for (const { skill, estimate, levels } of model.mastery.skills) {
+      for (const each of [estimate, ...levels.map((level) => level.estimate)]) each.guess = skill === "biology/evolution" ? 0.3 : 0.2;
+    }
+    await route.fulfill({ response, json: model });
+  });
+  await page.locator("nav").getByRole("link", { name: "Progress" }).click();
+  await page.getByText("The dotted line is what guessing alone gives.").waitFor();
+  const marked = page.locator(".skills > li", { has: page.locator(".bar-guess") });
+  assert.deepEqual(await marked.locator("h4").allTextContents(), ["Evolution"]);
+  assert.equal(await marked.locator("> .bar .bar-guess").getAttribute("x1"), "30");
+  assert.match(await marked.textContent(), /Guessing alone gives 30\s%/);
+  await page.context().close();
+});
+
 const choose = async (page, ...texts) => {
   for (const text of texts) await page.locator(".option-text").getByText(text, { exact: true }).click();
 };

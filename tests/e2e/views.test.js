@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { PHONE, answerByKeyboard, assertAccessible, assertNoTrouble, launch, open, startSession } from "./support/browser.js";
+import { fileURLToPath } from "node:url";
+import { NARROW, PHONE, answerByKeyboard, assertAccessible, assertNoTrouble, launch, open, startSession } from "./support/browser.js";
 import { Server } from "./support/server.js";
 
 let server;
@@ -81,7 +82,8 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
-async function assertFitsPhone(page, view) {
+/** Nothing of the view scrolls sideways, and what is touched is large enough. */
+async function assertFits(page, view) {
   const { width, small } = await page.evaluate(() => {
     const targets = "button, summary, select, textarea, input, nav a, .brand, .button, footer a";
     const box = (element) => (element.closest("label") ?? element).getBoundingClientRect();
@@ -91,16 +93,18 @@ async function assertFitsPhone(page, view) {
       .map((element) => `${element.outerHTML.slice(0, 80)} ${box(element).width}×${box(element).height}`);
     return { width: document.documentElement.scrollWidth, small };
   });
-  assert.ok(width <= PHONE.viewport.width, `${view} is ${width} px wide`);
+  assert.ok(width <= page.viewportSize().width, `${view} is ${width} px wide`);
   assert.deepEqual(small, [], `${view}: targets under 44 px`);
 }
 
-test("on a phone nothing scrolls sideways and targets are large enough", async () => {
-  const page = await open(browser, server.url, PHONE);
-  await walk(page, (view) => assertFitsPhone(page, view));
-  assertNoTrouble(page);
-  await page.context().close();
-});
+for (const device of [PHONE, NARROW]) {
+  test(`at ${device.viewport.width} px nothing scrolls sideways and targets are large enough`, async () => {
+    const page = await open(browser, server.url, device);
+    await walk(page, (view) => assertFits(page, view));
+    assertNoTrouble(page);
+    await page.context().close();
+  });
+}
 
 test("the authors' area: axe in both modes, and on a phone", async () => {
   const page = await open(browser, `${server.url}/${code}`);
@@ -120,8 +124,42 @@ test("the authors' area: axe in both modes, and on a phone", async () => {
     await page.emulateMedia({ colorScheme });
     await assertAccessible(page, `authors, ${colorScheme}`);
   }
-  await page.setViewportSize(PHONE.viewport);
-  await assertFitsPhone(page, "authors");
+  for (const { viewport } of [PHONE, NARROW]) {
+    await page.setViewportSize(viewport);
+    await assertFits(page, "authors");
+  }
+  assertNoTrouble(page);
+  await page.context().close();
+});
+
+test("long words break", async () => {
+  const author = await open(browser, await server.invite(), NARROW);
+  await author.locator("#gift-file").setInputFiles(fileURLToPath(new URL("support/long-words.gift", import.meta.url)));
+  await author.getByRole("button", { name: "Import", exact: true }).click();
+  await author.locator("#import ~ .results .right", { hasText: /^2\squestions new/ }).waitFor();
+  await author.getByLabel("Contains").fill("Rindfleisch");
+  await author.getByRole("button", { name: "List questions" }).click();
+  await author.locator("#list ~ .results details").first().waitFor();
+  await assertFits(author, "authors");
+  await author.context().close();
+
+  const page = await open(browser, server.url, NARROW);
+  await page.locator(".subjects").getByText("Rindfleisch").click();
+  await assertFits(page, "start");
+  await page.getByRole("button", { name: "Start" }).click();
+  for (let n = 1; n <= 2; n++) {
+    await page.getByRole("heading", { name: `Question ${n}` }).waitFor();
+    await assertFits(page, "question");
+    await answerByKeyboard(page);
+    await assertFits(page, "feedback");
+    await page.locator(".feedback .primary").click();
+  }
+  await page.locator(".summary").waitFor();
+  await page.getByText("Questions and answers").click();
+  await assertFits(page, "summary");
+  await goTo(page, "Progress");
+  await page.locator(".skills summary").first().click();
+  await assertFits(page, "progress");
   assertNoTrouble(page);
   await page.context().close();
 });

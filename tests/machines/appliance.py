@@ -3,6 +3,7 @@ paths mapped to this repository's binary and to the programs of the machine's /u
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -22,11 +23,23 @@ SECRET = re.compile(r"/run/secrets/([\w/-]+)")
 OWN_UNITS = re.compile(
     r"haproxy\.service|quizmentor\.slice|quizmentor-(rollout|guard)\.service|quizmentor-\w+-(blue|green)\.(service|socket)"
     r"|postgresql(-setup)?\.service|quizmentor-records-.*|redis-quizmentor\.service|quizmentor-backup-directories\.service"
+    r"|prometheus(-\w+-exporter)?\.service|alertmanager\.service"
 )
 OWN_FILES = ("haproxy.cfg", "quizmentor/instances.json", "quizmentor/guard.json")
 # What is nixpkgs' own, and so not among the golden files.
 RECORDS_TARGET = "[Unit]\nRequires=postgresql.service postgresql-setup.service\n[Install]\nWantedBy=multi-user.target\n"
-TMPFILES = "d /var/lib/quizmentor-rollout\nf /var/lib/quizmentor-rollout/slots.map\nd /backup 0755 postgres postgres\n"
+# Programs that Debian gives another name.
+DEBIAN = {
+    "alertmanager": "prometheus-alertmanager",
+    "node_exporter": "prometheus-node-exporter",
+    "postgres_exporter": "prometheus-postgres-exporter",
+    "redis_exporter": "prometheus-redis-exporter",
+}
+# nixpkgs' has options that Debian's has not; what it reads names no variables.
+ENVSUBST = '#!/bin/bash\n[[ $1 == -o && $3 == -i ]] && ! grep --quiet "[$]" "$4" && exec cp "$4" "$2"\n'
+# Monitoring in haste: what takes a minute on a server takes seconds here.
+HASTE = {"15s": "1s", "for: 1m\n": "for: 3s\n"}
+TMPFILES = "d /var/lib/quizmentor-rollout\nf /var/lib/quizmentor-rollout/slots.map\nd /backup 0755 postgres postgres\nd /var/lib/quizmentor-metrics 0775\n"
 PROGRAMS = ("/usr/sbin", "/usr/bin", str(max(Path("/usr/lib/postgresql").glob("*/bin"), default="/usr/bin")))
 
 
@@ -78,8 +91,13 @@ class Appliance:
         """Every path that the golden files name: theirs, or the host's programs for a package."""
         for directory, program in ((folder, file) for folder in PROGRAMS for file in Path(folder).iterdir()):
             self.machine.link(f"/opt/programs/{program.name}", f"{directory}/{program.name}")
+        for name, debian in DEBIAN.items():
+            self.machine.link(f"/opt/programs/{name}", f"/usr/bin/{debian}")
+        self.machine.write("/opt/programs/envsubst", ENVSUBST, 0o755)
         texts = self._texts("store")
         for name, text in texts.items():
+            if name.startswith(("prometheus.yml", "rules")):
+                text = functools.reduce(lambda text, times: text.replace(*times), HASTE.items(), text)
             self.machine.write(f"/nix/store/{name}", text, 0o755 if text.startswith("#!") else 0o644)
         own = {name.split("/")[0] for name in texts}
         for text in itertools.chain(texts.values(), self._texts("units").values(), self._texts("etc").values()):
@@ -215,6 +233,10 @@ class Appliance:
         """What `nixos-rebuild switch --rollback` does, to the first generation."""
         self._set_profile(1, self.first)
         return self.machine.status(f"{self.first}/bin/switch-to-configuration switch")
+
+    def records(self, command: str) -> str:
+        """Output of the operators' command of the records."""
+        return self.machine.run(f"/nix/store/quizmentor-records/bin/quizmentor-records {command}")
 
     def guard(self, command: str) -> tuple[int, str]:
         return self.machine.status(f"/nix/store/quizmentor-guard/bin/quizmentor-guard {command}")

@@ -81,13 +81,26 @@ class Fleet:
         body, _, status = done.stdout.rpartition("\n")
         return int(status), body
 
-    def await_ready(self, host: str, path: str = "/readyz", seconds: float = 120) -> None:
+    def refusals(self) -> str:
+        """What the front doors and the instances say of requests that failed."""
+        said = []
+        for name, machine in self.machines.items():
+            doors = "journalctl --no-pager --boot --output=cat --unit=haproxy.service | grep --extended-regexp ' (5[0-9][0-9]|-1) [0-9]+ |is DOWN|is UP' | tail -n 60"
+            instances = "journalctl --no-pager --boot --output=short-precise --unit='quizmentor-*-blue.service' --unit='quizmentor-*-green.service' --priority=warning | tail -n 60"
+            if machine.is_running:
+                said.append(f"--- {name}\n" + machine.status(f"{doors}; {instances}")[1])
+        return "\n".join(said)
+
+    def await_ready(self, host: str) -> None:
+        self.await_status(host, "/readyz", 200)
+
+    def await_status(self, host: str, path: str, status: int, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
-        while (answer := self.get(host, path))[0] != 200:
+        while (answer := self.get(host, path))[0] != status:
             if time.monotonic() > deadline:
                 troubles = "\n".join(machine.troubles() for machine in self.machines.values())
                 raise TimeoutError(f"{host}: {path} still answers {answer} after {seconds} s\n{troubles}")
-            time.sleep(0.5)
+            time.sleep(0.2)
 
     def close(self) -> None:
         for machine in self.machines.values():
@@ -99,6 +112,8 @@ class Fleet:
 class FleetTest(unittest.TestCase):
     """Tests on the fleet; it boots once, and each test leaves it as it was."""
 
+    # The host that the tests are about.
+    host = ENGINES
     fleet: Fleet
     appliance: Appliance
     machine: Machine
@@ -106,14 +121,15 @@ class FleetTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         cls.fleet = shared()
-        cls.appliance = cls.fleet.appliances[ENGINES]
-        cls.machine = cls.fleet.machines[ENGINES]
+        cls.appliance = cls.fleet.appliances[cls.host]
+        cls.machine = cls.fleet.machines[cls.host]
 
     def assert_nothing_lost(self, report: dict[str, Any]) -> None:
         """Every request was answered, every acknowledged answer is there, and once."""
         rate = report["requests"] / report["seconds"]
         print(f"\n    {rate:.0f} requests/s, p50 {report['p50_ms']:.1f} ms, p99 {report['p99_ms']:.1f} ms, {report['answers_acknowledged']} answers", end="  ", flush=True)
-        self.assertEqual(report["errors"], {})
+        if report["errors"]:
+            self.fail(f"{report['errors']}\n{self.fleet.refusals()}")
         self.assertGreater(report["answers_acknowledged"], 0)
         self.assertEqual(report["answers_found"], report["answers_acknowledged"])
         self.assertEqual(report["counted_twice"], 0)

@@ -90,6 +90,7 @@ class Machine:
                 shutil.copy2(source, root / "etc" / name)
         self.write("/etc/passwd", "root:x:0:0::/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n")
         self.write("/etc/group", "root:x:0:\nnogroup:x:65534:\n")
+        self.add_user("messagebus", 899)
         self.write("/etc/hostname", f"{self.name}\n")
         self.write("/etc/machine-id", f"{uuid.uuid4().hex}\n")
         self.write("/etc/hosts", f"127.0.0.1 localhost {self.name}\n")
@@ -120,6 +121,10 @@ class Machine:
             passwd.write(f"{name}:x:{number}:{number}::/var/empty:/bin/false\n")
         with (self.root / "etc/group").open("a") as group:
             group.write(f"{name}:x:{number}:\n")
+
+    @property
+    def is_running(self) -> bool:
+        return self._leader is not None
 
     def boot(self) -> None:
         """Boots and waits until systemd has started what it was to start."""

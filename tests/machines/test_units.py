@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import time
 
 from appliance import TOKEN_KEY
@@ -55,6 +57,30 @@ class Units(FleetTest):
         for slot in self.slots():
             header = f"x-quizmentor-slot: {slot.replace('blue', 'green')}"
             self.assertEqual(self.fleet.get(ENGINES, "/v1/subjects", "--header", header)[0], 200, "nobody outside chooses a slot")
+
+    def test_a_front_door_is_ready_when_there_is_somebody_for_every_role(self) -> None:
+        """It once said so before the bank was there: the first requests after a boot got 503."""
+        for role in ("adaptive", "bank", "web"):
+            members = re.findall(rf"^backend role-{role}\n(?:.+\n)*", self.appliance.evaluated(1).etc["haproxy.cfg"], re.MULTILINE)
+            names = re.findall(r"^  server (\S+)", members[0], re.MULTILINE)
+            self.assertGreater(len(names), 1)
+            for state, expected in (("maint", 503), ("ready", 200)):
+                for name in names:
+                    self.door(f"set server role-{role}/{name} state {state}")
+                self.fleet.await_status(ENGINES, "/readyz", expected)
+
+    def door(self, command: str) -> None:
+        self.assertEqual(self.machine.run(f"socat - unix-connect:/run/haproxy/admin.sock <<<'{command}'").strip(), "")
+
+    def test_limits_count_learners_by_their_own_addresses(self) -> None:
+        ask = ["--request", "POST", "--header", "content-type: application/json", "--data", '{"code": "no-such-code"}']
+        for _ in range(40):
+            status, body = self.fleet.get(ENGINES, "/v1/auth/link", *ask)
+            if status == 429:
+                break
+        self.assertEqual(status, 429, body)
+        elsewhere = shlex.join(["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", *ask, f"http://{self.machine.address}/v1/auth/link"])
+        self.assertNotEqual(self.fleet.machines["worker-2"].run(elsewhere), "429", "another address is another learner")
 
     def test_a_hung_process_is_replaced(self) -> None:
         slot = self.slots()[0]

@@ -24,9 +24,13 @@ pub(crate) struct Curve {
 impl Curve {
     /// Probability of a right answer at an ability.
     pub(crate) fn probability(self, ability: f64) -> f64 {
-        let z = f64::from(self.slope) * (ability - f64::from(self.difficulty));
         let guess = f64::from(self.guess);
-        guess + (1.0 - guess) * sigmoid(z)
+        guess + (1.0 - guess) * self.knowledge(ability)
+    }
+
+    /// Probability of knowing the answer at an ability, guesses aside.
+    pub(crate) fn knowledge(self, ability: f64) -> f64 {
+        sigmoid(f64::from(self.slope) * (ability - f64::from(self.difficulty)))
     }
 
     /// Fisher information at an ability (Lord, 1980, for three parameters).

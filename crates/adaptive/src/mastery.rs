@@ -20,10 +20,20 @@ pub struct Estimate {
     pub low: f64,
     /// Upper end of the 90 % interval.
     pub high: f64,
+    /// Probability of guessing right without knowing, contained in the other three.
+    pub guess: f64,
     /// Answers given so far.
     pub answers: u32,
     /// Items that the bank holds.
     pub items: u32,
+}
+
+impl Estimate {
+    /// Probability of knowing the answer, guesses aside, 0 to 1.
+    #[must_use]
+    pub fn knowledge(&self) -> f64 {
+        (self.probability - self.guess) / (1.0 - self.guess)
+    }
 }
 
 /// Mastery of one Bloom level of a skill.
@@ -59,8 +69,8 @@ pub struct Change {
     pub if_right: f64,
     /// The same after a wrong one.
     pub if_wrong: f64,
-    /// Right answers in a row to mastery: success on the typical item is 70 % or more even at the
-    /// lower quartile of the ability. 0 when it is mastered; absent beyond 50.
+    /// Right answers in a row to mastery: guesses aside, the answer to the typical item is known with
+    /// 70 % or more even at the lower quartile of the ability. 0 when it is mastered; absent beyond 50.
     pub right_answers_to_mastery: Option<u32>,
     /// The 90 % interval after 30 days without practice.
     pub in_30_days: [f64; 2],
@@ -77,7 +87,8 @@ pub struct Mastery {
 
 /// Standard normal quantile of 95 %, for an interval of 90 %.
 const Z_90: f64 = 1.644_854;
-/// A level is mastered when success on its typical item is at least this …
+/// A level is mastered when, guesses aside, the answer to its typical item is known with at least
+/// this probability …
 pub const MASTERED: f64 = 0.7;
 /// … at the lower quartile of the ability (standard normal quantile of 25 %).
 const LIKELY_ENOUGH: f64 = -0.674_49;
@@ -96,8 +107,8 @@ pub fn mastery(engine: &Engine, learner: &Learner, now: Timestamp) -> Mastery {
     Mastery { overall, skills }
 }
 
-/// Whether a skill is mastered at `now`: success on its typical item is 70 % or more even at the
-/// lower quartile of the ability. A skill without items counts as mastered.
+/// Whether a skill is mastered at `now`: guesses aside, the answer to its typical item is known with
+/// 70 % or more even at the lower quartile of the ability. A skill without items counts as mastered.
 #[must_use]
 pub fn has_mastered(engine: &Engine, learner: &Learner, skill: &SkillId, now: Timestamp) -> bool {
     engine
@@ -167,6 +178,7 @@ fn estimate(curve: Curve, ability: Gaussian, (answers, items): (u32, u32)) -> Es
         probability: curve.probability(mean),
         low: curve.probability(mean - Z_90 * sd),
         high: curve.probability(mean + Z_90 * sd),
+        guess: f64::from(curve.guess),
         answers,
         items,
     }
@@ -202,10 +214,10 @@ fn after(curve: Curve, ability: Gaussian, credit: f64) -> Gaussian {
     ability.absorb(slope, gaussian::observe(mean, variance, curve.guess.into(), credit))
 }
 
-/// Whether success on an item is likely enough even at the lower quartile of the ability.
+/// Whether knowing an item is likely enough even at the lower quartile of the ability.
 fn is_sure(curve: Curve, ability: Gaussian) -> bool {
     let cautious = f64::from(ability.mean) + LIKELY_ENOUGH * f64::from(ability.variance).sqrt();
-    curve.probability(cautious) >= MASTERED
+    curve.knowledge(cautious) >= MASTERED
 }
 
 /// Whether a skill is mastered; one without items counts as mastered.

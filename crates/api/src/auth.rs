@@ -144,9 +144,20 @@ async fn principal(parts: &Parts, app: &App) -> Result<Principal, Problem> {
         .map_err(|error| Problem::unauthenticated(error.to_string()))
 }
 
+/// A token outlives the account that it was given to; what rests on the account asks for it.
+pub(crate) async fn check_account(app: &App, learner: LearnerId) -> Result<(), Problem> {
+    if app.records.learner_exists(learner).await? { Ok(()) } else { Err(erased()) }
+}
+
+/// Tells a client that it needs another account.
+pub(crate) fn erased() -> Problem {
+    Problem::unauthenticated("This account was erased; sign in anew.")
+}
+
 async fn demand(role: Role, parts: &Parts, app: &App) -> Result<(), Problem> {
-    if principal(parts, app).await?.role >= role {
-        return Ok(());
+    let principal = principal(parts, app).await?;
+    if principal.role >= role {
+        return check_account(app, principal.learner).await;
     }
     let needed = match role {
         Role::Learner => "a learner",

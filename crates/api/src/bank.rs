@@ -11,6 +11,7 @@ use quizmentor_core::{Level, Question, QuestionId, SkillId, Status};
 use quizmentor_store::records::{Prerequisites, Records};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// Questions fetched from the records at a time.
 const CHUNK: usize = 1_000;
@@ -20,6 +21,8 @@ const CHUNK: usize = 1_000;
 pub(crate) struct Bank {
     /// By id; archived ones and drafts too.
     pub(crate) questions: Arc<HashMap<QuestionId, Arc<Question>>>,
+    /// [`Question::content_id`] of each.
+    contents: Arc<HashMap<QuestionId, Uuid>>,
     /// The questions that can be asked, and what is known of them.
     pub(crate) engine: Engine,
     /// How the questions do.
@@ -76,6 +79,7 @@ impl Bank {
     pub(crate) fn empty(model: Arc<Model>, statistics: Arc<Statistics>) -> Self {
         Self {
             questions: Arc::default(),
+            contents: Arc::default(),
             engine: Engine::new(Arc::default(), model),
             statistics,
             subjects: Arc::default(),
@@ -109,19 +113,23 @@ impl Bank {
         records: &dyn Records,
     ) -> quizmentor_store::Result<Option<Self>> {
         let mut revision = self.revision;
-        let mut questions = None;
+        let mut changed = None;
         loop {
             let changes = records.question_changes(revision, CHUNK).await?;
             let Some((last, _)) = changes.last() else { break };
             revision = *last;
-            let questions = questions.get_or_insert_with(|| HashMap::clone(&self.questions));
+            let (questions, contents) = changed.get_or_insert_with(|| {
+                (HashMap::clone(&self.questions), HashMap::clone(&self.contents))
+            });
             for (_, question) in changes {
+                contents.insert(question.id.clone(), question.content_id());
                 questions.insert(question.id.clone(), Arc::new(question));
             }
         }
-        let changed =
-            |questions| Self { questions: Arc::new(questions), revision, ..self.clone() }.indexed();
-        Ok(questions.map(changed))
+        Ok(changed.map(|(questions, contents)| {
+            let (questions, contents) = (Arc::new(questions), Arc::new(contents));
+            Self { questions, contents, revision, ..self.clone() }.indexed()
+        }))
     }
 
     /// Catalogue and subjects as they follow from questions and hints.
@@ -144,6 +152,11 @@ impl Bank {
 
     pub(crate) fn question(&self, id: &QuestionId) -> Option<&Arc<Question>> {
         self.questions.get(id)
+    }
+
+    /// The question's [`Question::content_id`].
+    pub(crate) fn content(&self, id: &QuestionId) -> Option<Uuid> {
+        self.contents.get(id).copied()
     }
 
     pub(crate) fn has_subject(&self, id: &str) -> bool {

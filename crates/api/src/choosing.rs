@@ -12,7 +12,8 @@ use quizmentor_adaptive::{
 use quizmentor_core::{
     LearnerId, Mode, PendingQuestion, Session, Timestamp, presentation::shuffled_order,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{App, Problem, bank::Bank, practice::find};
@@ -49,7 +50,11 @@ impl FlowView {
 
 /// The flow of a session, as far as it is known.
 pub(crate) fn flow_of(session: &Session) -> Flow {
-    serde_json::from_value(session.flow.clone()).unwrap_or_default()
+    Flow::deserialize(&session.flow).unwrap_or_default()
+}
+
+fn json(value: &impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(value).map_err(|error| Problem::internal(&error))
 }
 
 impl App {
@@ -81,9 +86,25 @@ impl App {
         })
     }
 
-    /// What a test has measured so far; `None` for other modes.
+    /// What a test has measured so far; `None` for other modes. The result of one that has ended
+    /// stays as it was, whatever becomes of bank and model.
     pub(crate) fn measurement(&self, session: &Session) -> Option<Measurement> {
-        self.with_request(session, |request| measure(&self.bank().engine, request))
+        let kept = Measurement::deserialize(&session.measured).ok();
+        kept.or_else(|| self.with_request(session, |request| measure(&self.bank().engine, request)))
+    }
+
+    /// Ends a session.
+    pub(crate) fn close(
+        &self,
+        bank: &Bank,
+        session: &mut Session,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        session.pending = None;
+        session.ended_at = Some(now);
+        let measured = self.with_request(session, |request| measure(&bank.engine, request));
+        session.measured = json(&measured)?;
+        Ok(())
     }
 
     /// Puts the next question on the session's table, or ends the session when there is none.
@@ -98,11 +119,7 @@ impl App {
         let selection = self.with_request(session, |request| {
             bank.engine.select(session.mode, learner, request, now, &mut rng)
         });
-        let Some(selection) = selection else {
-            session.pending = None;
-            session.ended_at = Some(now);
-            return Ok(());
-        };
+        let Some(selection) = selection else { return self.close(bank, session, now) };
         if session.mode == Mode::Test {
             let mut exposure = self.exposure();
             if session.asked.is_empty() {
@@ -114,17 +131,16 @@ impl App {
             session.asked.push(selection.question.clone());
         }
         let question = find(bank, &selection.question)?;
-        let json = |value: Result<_, serde_json::Error>| value.map_err(|e| Problem::internal(&e));
         session.pending = Some(PendingQuestion {
-            content: question.content_id(),
+            content: bank.content(&question.id).unwrap_or_default(),
             order: shuffled_order(&question.body, &mut rng),
             question: selection.question,
             shown_at: now,
-            why: json(serde_json::to_value(&selection.why))?,
+            why: json(&selection.why)?.into(),
             propensity: selection.propensity,
             predicted: selection.probability,
             pilot: selection.why.policy == PILOT_POLICY,
-            chances: json(serde_json::to_value(&selection.chances))?,
+            chances: json(&selection.chances)?.into(),
         });
         Ok(())
     }

@@ -16,6 +16,8 @@ use crate::Problem;
 
 /// Requests that may wait for a worker.
 const QUEUE: usize = 64;
+/// Bytes of text that may wait, unless one request alone has more: about a second of work.
+const QUEUE_BYTES: usize = 512 * 1024;
 /// Bytes of text in a batch, unless its first request alone has more: some thousand tokens, a few
 /// hundredths of a second.
 const BATCH_BYTES: usize = 16 * 1024;
@@ -169,15 +171,21 @@ enum Batch {
 impl Queue {
     /// Whether there was room for the job.
     fn push(&mut self, job: Job) -> bool {
-        if self.waiting.len() >= QUEUE {
+        if !self.has_room(&job) {
             self.drop_abandoned();
         }
-        let room = self.waiting.len() < QUEUE;
+        let room = self.has_room(&job);
         if room {
             self.waiting.push_back(job);
         }
         self.tell();
         room
+    }
+
+    fn has_room(&self, job: &Job) -> bool {
+        let waiting: usize = self.waiting.iter().map(Job::bytes).sum();
+        self.waiting.is_empty()
+            || self.waiting.len() < QUEUE && waiting + job.bytes() <= QUEUE_BYTES
     }
 
     /// What has waited longest; if it is texts, together with those of others that fit into the
@@ -216,6 +224,15 @@ impl Queue {
 
     fn tell(&self) {
         metrics::gauge!("quizmentor_bloom_queue").set(self.waiting.len() as f64);
+    }
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Classify(texts) => texts.bytes(),
+            Self::Other(_) => 0,
+        }
     }
 }
 
@@ -281,5 +298,17 @@ mod tests {
         replies.pop();
         let (job, _reply) = texts(1);
         assert!(queue.push(job));
+    }
+
+    #[test]
+    fn the_queue_is_full_of_long_texts_too() {
+        let (mut queue, _replies) = queue(&[QUEUE_BYTES + 1]);
+        assert!(!queue.push(texts(1).0), "a request that is too long alone waits alone");
+        queue.next();
+        let (half, _reply) = texts(QUEUE_BYTES / 2);
+        assert!(queue.push(half));
+        assert!(!queue.push(texts(QUEUE_BYTES / 2 + 1).0));
+        let (half, _reply) = texts(QUEUE_BYTES / 2);
+        assert!(queue.push(half));
     }
 }

@@ -40,14 +40,14 @@ impl Context {
             scored: !pending.pilot,
             mode: session.mode,
             first: session.answered == 0 && session.outcomes.is_empty(),
-            chances: serde_json::from_value(pending.chances.clone()).unwrap_or_default(),
+            chances: Vec::deserialize(&*pending.chances).unwrap_or_default(),
         }
     }
 
     /// The context of an answer; of one stored before there were contexts, its skill is known.
     pub(crate) fn of(stored: &StoredAnswer) -> Self {
         let answer = &stored.answer;
-        serde_json::from_value(answer.context.clone()).unwrap_or_else(|_| Self {
+        Self::deserialize(&answer.context).unwrap_or_else(|_| Self {
             item: Item::bare(ItemKey::from(&answer.question), vec![SkillKey::from(&answer.skill)]),
             content: Uuid::nil(),
             scored: true,

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use crate::App;
+use crate::{App, privacy::ERASED};
 
 /// How often the outbox and the jobs are looked at when there is nothing to do.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -60,6 +60,11 @@ pub trait Consumer: Send + Sync {
     /// A short name; the kind of its jobs.
     fn name(&self) -> &'static str;
 
+    /// Whether events of `kind` are for it.
+    fn wants(&self, _kind: &str) -> bool {
+        true
+    }
+
     /// Takes an event, which may come again with the same id.
     ///
     /// # Errors
@@ -87,25 +92,32 @@ impl App {
         }
     }
 
-    /// Tells of some of the events that wait; how many steps were taken, 0 when nothing is due.
+    /// Tells `consumers`, and what is kept outside of the records, of some of the events that
+    /// wait; how many steps were taken, 0 when nothing is due.
     ///
     /// # Errors
     /// When the records fail. What a consumer fails at is noted in its job.
-    pub async fn deliver_some(&self, consumers: &[Arc<dyn Consumer>]) -> Result<usize> {
-        let mut steps = self.make_jobs(consumers).await?;
-        for consumer in consumers {
-            steps += self.do_jobs(consumer.as_ref()).await?;
+    pub async fn deliver_some(self: &Arc<Self>, consumers: &[Arc<dyn Consumer>]) -> Result<usize> {
+        let forgetting = Forgetting(Arc::clone(self));
+        let mut all: Vec<&dyn Consumer> = consumers.iter().map(Arc::as_ref).collect();
+        all.push(&forgetting);
+        let mut steps = self.make_jobs(&all).await?;
+        for consumer in all {
+            steps += self.do_jobs(consumer).await?;
         }
         Ok(steps)
     }
 
-    async fn make_jobs(&self, consumers: &[Arc<dyn Consumer>]) -> Result<usize> {
+    async fn make_jobs(&self, consumers: &[&dyn Consumer]) -> Result<usize> {
         let events = self.records.outbox_after(0, EVENTS).await?;
         let Some(last) = events.last() else { return Ok(0) };
         let now = self.clock.now();
         let jobs: Vec<_> = events
             .iter()
-            .flat_map(|event| consumers.iter().map(|consumer| job(event, consumer.name(), now)))
+            .flat_map(|event| {
+                let told = consumers.iter().filter(|consumer| consumer.wants(&event.event.kind));
+                told.map(|consumer| job(event, consumer.name(), now))
+            })
             .collect();
         self.records.outbox_acknowledge(last.sequence, &jobs).await?;
         Ok(events.len())
@@ -148,6 +160,26 @@ impl App {
     }
 }
 
+/// Makes the cache and all processes forget erased learners, however long the cache was away.
+struct Forgetting(Arc<App>);
+
+#[async_trait]
+impl Consumer for Forgetting {
+    fn name(&self) -> &'static str {
+        "forgetting"
+    }
+
+    fn wants(&self, kind: &str) -> bool {
+        kind == ERASED
+    }
+
+    async fn take(&self, delivery: &Delivery, _: Timestamp) -> std::result::Result<(), String> {
+        let learner = serde_json::from_value(delivery.data["learner"].clone());
+        let learner: LearnerId = learner.map_err(|error| error.to_string())?;
+        self.0.hot.forget(learner).await.map_err(|error| error.to_string())
+    }
+}
+
 fn job(event: &OutboxEvent, consumer: &str, now: Timestamp) -> NewJob {
     let OutboxEvent { sequence, event } = event;
     let delivery = Delivery {
@@ -157,7 +189,8 @@ fn job(event: &OutboxEvent, consumer: &str, now: Timestamp) -> NewJob {
         data: event.payload.clone(),
     };
     let name = format!("{consumer} {sequence} {}", event.at.as_microsecond());
-    let learner = event.payload.get("learner").cloned();
+    // An erasure is told after the learner has gone.
+    let learner = event.payload.get("learner").filter(|_| event.kind != ERASED).cloned();
     NewJob {
         id: Uuid::new_v5(&NAMESPACE, name.as_bytes()),
         kind: consumer.to_owned(),

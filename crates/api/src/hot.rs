@@ -8,7 +8,7 @@ use std::{
     num::NonZeroUsize,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -18,11 +18,14 @@ use lru::LruCache;
 use quizmentor_core::{LearnerId, Session, SessionId};
 use quizmentor_store::{
     Result,
-    cache::Cache,
+    cache::{self, Cache},
     records::{AnswerCommit, CommitOutcome, Records, VersionedState},
 };
 use serde::{Deserialize, Serialize};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
 use uuid::Uuid;
 
 /// Sessions kept at most.
@@ -31,14 +34,36 @@ const SESSIONS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 const SESSION_LIFE: Duration = Duration::from_mins(1);
 /// How long the cache keeps a learner's state.
 const STATE_LIFE: Duration = Duration::from_mins(30);
-/// News that wait to be told; more are dropped, and so are the states that go with them.
+/// News that wait to be told; more are missed, and so are the states that go with them.
 const QUEUE: usize = 4_096;
+/// How soon it is told that news were missed, when there are no others to tell.
+const AMENDS: Duration = Duration::from_millis(250);
 /// The cache's topic of all news.
 const TOPIC: &str = "news";
+/// The cache's names of learners are made below this one.
+const NAMESPACE: Uuid = Uuid::from_u128(0x91c6_5a0e_3f0b_4d1c_8a55_2be0_46d7_f1e9);
+
+/// What a process tells all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum News {
+    /// Something happened to a session.
+    Session(SessionNews),
+    /// A learner was erased.
+    Erased {
+        /// Who.
+        erased: LearnerId,
+    },
+    /// Some news could not be told.
+    Missed {
+        /// The process that had them.
+        missed: Uuid,
+    },
+}
 
 /// Something that happened to a learner's session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct News {
+pub(crate) struct SessionNews {
     /// What happened.
     pub kind: Kind,
     /// Whose session it is.
@@ -64,7 +89,7 @@ pub(crate) enum Kind {
 
 /// News, and the learner's state that goes with them.
 struct Change {
-    news: News,
+    news: SessionNews,
     state: Option<VersionedState>,
 }
 
@@ -87,24 +112,32 @@ pub(crate) struct Hot {
     records: Arc<dyn Records>,
     cache: Arc<dyn Cache>,
     sessions: Mutex<LruCache<SessionId, Kept>>,
+    /// How many erasures of learners came in. What was read before one is not kept after it.
+    erasures: AtomicU64,
     /// Whether other processes' news come in; without them nothing is kept.
     hears: AtomicBool,
     origin: Uuid,
     changes: mpsc::Sender<Change>,
+    /// Whether some news were missed, and nobody was told of that yet.
+    missed: Arc<AtomicBool>,
 }
 
 impl Hot {
     /// Must be called on a runtime, where it tells its news until it is dropped.
     pub(crate) fn new(records: Arc<dyn Records>, cache: Arc<dyn Cache>) -> Self {
         let (changes, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(tell(Arc::clone(&cache), queue));
+        let (origin, missed) = (Uuid::new_v4(), Arc::default());
+        let teller = Teller { cache: Arc::clone(&cache), origin, missed: Arc::clone(&missed) };
+        tokio::spawn(teller.tell(queue));
         Self {
             records,
             cache,
             sessions: Mutex::new(LruCache::new(SESSIONS)),
+            erasures: AtomicU64::new(0),
             hears: AtomicBool::new(false),
-            origin: Uuid::new_v4(),
+            origin,
             changes,
+            missed,
         }
     }
 
@@ -113,17 +146,19 @@ impl Hot {
         if let Some(kept) = self.kept(id) {
             return Ok(Some(kept));
         }
+        let before = self.erasures();
         let session = self.records.session(id).await?;
         if let Some(session) = &session {
-            self.keep(session);
+            self.keep(session, before);
         }
         Ok(session)
     }
 
     /// As [`Records::create_session`].
     pub(crate) async fn create_session(&self, session: &Session) -> Result<()> {
+        let before = self.erasures();
         self.records.create_session(session).await?;
-        self.keep(session);
+        self.keep(session, before);
         self.tell(Kind::SessionChanged, session, None);
         Ok(())
     }
@@ -131,8 +166,9 @@ impl Hot {
     /// As [`Records::update_session`].
     pub(crate) async fn update_session(&self, session: &Session) -> Result<()> {
         self.forget_session(session.id);
+        let before = self.erasures();
         self.records.update_session(session).await?;
-        self.keep(session);
+        self.keep(session, before);
         self.tell(Kind::SessionChanged, session, None);
         Ok(())
     }
@@ -140,8 +176,8 @@ impl Hot {
     /// As [`Records::learner_state`], but perhaps older.
     pub(crate) async fn learner_state(&self, learner: LearnerId) -> Result<Option<VersionedState>> {
         let kept = self.cache.get(&state_key(learner)).await.unwrap_or_default();
-        match kept.as_deref().and_then(decode) {
-            Some(state) => Ok(Some(state)),
+        match kept.filter(|(version, _)| *version != cache::LAST) {
+            Some((version, bytes)) => Ok(Some(VersionedState { version, bytes: bytes.to_vec() })),
             None => self.records.learner_state(learner).await,
         }
     }
@@ -150,22 +186,25 @@ impl Hot {
     pub(crate) async fn commit_answer(&self, commit: &AnswerCommit) -> Result<CommitOutcome> {
         let AnswerCommit { session, state, .. } = commit;
         self.forget_session(session.id);
+        let before = self.erasures();
         let outcome = self.records.commit_answer(commit).await;
         if matches!(outcome, Ok(CommitOutcome::Committed { .. })) {
-            self.keep(session);
+            self.keep(session, before);
             self.tell(Kind::AnswerCommitted, session, Some(state.clone()));
         } else {
-            // What is kept may be the reason; a cache that is away keeps nothing.
-            let _ = self.cache.remove(&state_key(session.learner)).await;
+            // What is kept may be the reason.
+            let _ = self.cache.remove(&state_key(session.learner), state.version - 1).await;
         }
         outcome
     }
 
-    /// Forgets all that is kept of a learner.
-    pub(crate) async fn forget(&self, learner: LearnerId) {
+    /// Forgets all that any process and the cache keep of a learner whom the records have erased.
+    ///
+    /// # Errors
+    /// `Unavailable` when the cache does not answer; this process has forgotten them even so.
+    pub(crate) async fn forget(&self, learner: LearnerId) -> Result<()> {
         self.forget_sessions(learner);
-        // A cache that is away keeps nothing, or for half an hour.
-        let _ = forget_state(self.cache.as_ref(), learner).await;
+        forget(self.cache.as_ref(), learner).await
     }
 
     /// Reads a session anew the next time.
@@ -173,8 +212,10 @@ impl Hot {
         self.sessions().pop(&id);
     }
 
-    fn forget_sessions(&self, learner: LearnerId) {
+    /// Drops a learner's sessions, those included that are being read.
+    pub(crate) fn forget_sessions(&self, learner: LearnerId) {
         let mut sessions = self.sessions();
+        self.erasures.fetch_add(1, Ordering::Relaxed);
         let theirs: Vec<_> = sessions
             .iter()
             .filter(|(_, kept)| kept.session.learner == learner)
@@ -196,12 +237,17 @@ impl Hot {
     /// Takes news from [`listen`](Self::listen) to heart. `None` is what cannot be understood.
     pub(crate) fn hear(&self, message: &[u8]) -> Option<News> {
         let news: News = serde_json::from_slice(message).ok()?;
-        if news.origin != self.origin {
-            let mut sessions = self.sessions();
-            if sessions.peek(&news.session).is_some_and(|kept| kept.session.version < news.version)
-            {
-                sessions.pop(&news.session);
+        match &news {
+            News::Session(news) if news.origin == self.origin => {}
+            News::Session(SessionNews { session, version, .. }) => {
+                let mut sessions = self.sessions();
+                if sessions.peek(session).is_some_and(|kept| kept.session.version < *version) {
+                    sessions.pop(session);
+                }
             }
+            News::Erased { erased } => self.forget_sessions(*erased),
+            News::Missed { missed } if *missed == self.origin => {}
+            News::Missed { .. } => self.sessions().clear(),
         }
         Some(news)
     }
@@ -241,11 +287,24 @@ impl Hot {
         }
     }
 
-    fn keep(&self, session: &Session) {
+    /// The name of this process.
+    pub(crate) fn origin(&self) -> Uuid {
+        self.origin
+    }
+
+    fn erasures(&self) -> u64 {
+        self.erasures.load(Ordering::Relaxed)
+    }
+
+    /// Keeps what was read or written since there were `before` erasures.
+    fn keep(&self, session: &Session, before: u64) {
         if !self.hears.load(Ordering::Acquire) {
             return;
         }
         let mut sessions = self.sessions();
+        if self.erasures() != before {
+            return;
+        }
         let newer = |kept: &Kept| kept.session.version > session.version;
         if !sessions.peek(&session.id).is_some_and(newer) {
             let kept = Kept { session: session.clone(), since: Instant::now(), reply: None };
@@ -258,7 +317,7 @@ impl Hot {
     }
 
     fn tell(&self, kind: Kind, session: &Session, state: Option<VersionedState>) {
-        let news = News {
+        let news = SessionNews {
             kind,
             learner: session.learner,
             session: session.id,
@@ -266,41 +325,79 @@ impl Hot {
             origin: self.origin,
         };
         if self.changes.try_send(Change { news, state }).is_err() {
-            metrics::counter!("quizmentor_news_dropped_total").increment(1);
+            miss(&self.missed);
         }
     }
 }
 
-/// Puts changes into the cache, in their order. What a cache that is away misses is missed.
-async fn tell(cache: Arc<dyn Cache>, mut changes: mpsc::Receiver<Change>) {
-    while let Some(Change { news, state }) = changes.recv().await {
-        if let Some(state) = state {
-            let _ = cache.put(&state_key(news.learner), encode(&state), STATE_LIFE).await;
+fn miss(missed: &AtomicBool) {
+    metrics::counter!("quizmentor_news_dropped_total").increment(1);
+    missed.store(true, Ordering::Release);
+}
+
+/// Puts changes into the cache, in their order.
+struct Teller {
+    cache: Arc<dyn Cache>,
+    origin: Uuid,
+    missed: Arc<AtomicBool>,
+}
+
+impl Teller {
+    /// Tells `changes` until there can be no more. A state that the cache does not take is read
+    /// from the records; news that it does not take are made up for by telling that some were
+    /// missed.
+    async fn tell(self, mut changes: mpsc::Receiver<Change>) {
+        loop {
+            let next = if self.missed.load(Ordering::Acquire) {
+                timeout(AMENDS, changes.recv()).await.ok()
+            } else {
+                Some(changes.recv().await)
+            };
+            match next {
+                Some(None) => return,
+                Some(Some(change)) => self.tell_one(change).await,
+                None => {}
+            }
+            if self.missed.swap(false, Ordering::AcqRel) {
+                let amends = News::Missed { missed: self.origin };
+                if publish(self.cache.as_ref(), &amends).await.is_err() {
+                    self.missed.store(true, Ordering::Release);
+                }
+            }
         }
-        if let Ok(message) = serde_json::to_vec(&news) {
-            let _ = cache.publish(TOPIC, message.into()).await;
+    }
+
+    async fn tell_one(&self, Change { news, state }: Change) {
+        if let Some(VersionedState { version, bytes }) = state {
+            let key = state_key(news.learner);
+            let _ = self.cache.put(&key, version, bytes.into(), STATE_LIFE).await;
+        }
+        if publish(self.cache.as_ref(), &News::Session(news)).await.is_err() {
+            miss(&self.missed);
         }
     }
 }
 
-/// Drops the state that a cache keeps of a learner.
+async fn publish(cache: &dyn Cache, news: &News) -> Result<()> {
+    let message = serde_json::to_vec(news).unwrap_or_default();
+    cache.publish(TOPIC, message.into()).await
+}
+
+/// Makes the cache and all processes forget a learner whom the records have erased: in the place
+/// of the state stands a last version, which outlives every write that was under way.
 ///
 /// # Errors
 /// `Unavailable` when the cache does not answer.
-pub async fn forget_state(cache: &dyn Cache, learner: LearnerId) -> Result<()> {
-    cache.remove(&state_key(learner)).await
+pub(crate) async fn forget(cache: &dyn Cache, learner: LearnerId) -> Result<()> {
+    cache.put(&state_key(learner), cache::LAST, Bytes::new(), STATE_LIFE).await?;
+    publish(cache, &News::Erased { erased: learner }).await
 }
 
 fn state_key(learner: LearnerId) -> String {
-    format!("state:{learner}")
+    format!("state:{}", name(learner))
 }
 
-/// The version in eight bytes, then the state's own.
-fn encode(state: &VersionedState) -> Bytes {
-    [&state.version.to_le_bytes()[..], &state.bytes].concat().into()
-}
-
-fn decode(kept: &[u8]) -> Option<VersionedState> {
-    let (version, bytes) = kept.split_first_chunk()?;
-    Some(VersionedState { version: u64::from_le_bytes(*version), bytes: bytes.to_vec() })
+/// What the cache calls a learner. Nothing leads from it to the learner's id.
+pub(crate) fn name(learner: LearnerId) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, learner.0.as_bytes())
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use quizmentor_adaptive::{ItemKey, Snapshot};
 use quizmentor_bloom::detect_language;
-use quizmentor_core::{Level, Question, QuestionId, Status};
+use quizmentor_core::{Level, Question, QuestionId, SignedDuration, Status};
 use quizmentor_store::{
     Error as StoreError, Result as StoreResult,
     records::{Analysis, SnapshotInfo},
@@ -25,6 +25,8 @@ use crate::{
 const BANK_PERIOD: Duration = Duration::from_secs(2);
 /// How often new answers are looked for.
 const FOLD_PERIOD: Duration = Duration::from_secs(1);
+/// A process that has not said for so long that it learns does so no more.
+const LEASE: SignedDuration = SignedDuration::from_secs(10);
 /// A snapshot is published after so many answers …
 const SNAPSHOT_ANSWERS: u64 = 500;
 /// … or, if there was any answer, after this time.
@@ -81,7 +83,7 @@ impl App {
         }
     }
 
-    /// Learns the model from the log of answers until dropped.
+    /// Learns the model from the log of answers until dropped, whenever no other process does.
     pub async fn learn_model(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(FOLD_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -92,6 +94,7 @@ impl App {
                 tracing::warn!(%error, "learning from answers put off");
                 lesson = None;
             }
+            metrics::gauge!("quizmentor_learning").set(f64::from(u8::from(lesson.is_some())));
         }
     }
 }
@@ -283,14 +286,18 @@ fn stem_hash(question: &Question) -> [u8; 32] {
     Sha256::digest(question.stem.as_bytes()).into()
 }
 
-/// Learns from all new answers and publishes a snapshot when it is time.
+/// Learns from all new answers and publishes a snapshot when it is time. Without the lease there is
+/// no lesson: another process has learned on, and its snapshot is where to begin.
 async fn learn(app: &App, lesson: &mut Option<Lesson>) -> StoreResult<()> {
-    if lesson.is_none() {
-        let student = Student::resume(app.records.as_ref()).await?;
-        *lesson = Some(Lesson { student, published_at: Instant::now() });
-    }
-    let Some(Lesson { student, published_at }) = lesson else { return Ok(()) };
     loop {
+        if !app.take_lease("learning", LEASE).await? {
+            *lesson = None;
+            return Ok(());
+        }
+        let Lesson { student, published_at } = match lesson {
+            Some(lesson) => lesson,
+            None => lesson.insert(Lesson::begin(app).await?),
+        };
         let answers = app.records.answers_after(student.sequence, CHUNK).await?;
         for stored in &answers {
             student.learn(app.records.as_ref(), stored).await?;
@@ -311,6 +318,13 @@ async fn learn(app: &App, lesson: &mut Option<Lesson>) -> StoreResult<()> {
 struct Lesson {
     student: Student,
     published_at: Instant,
+}
+
+impl Lesson {
+    async fn begin(app: &App) -> StoreResult<Self> {
+        let student = Student::resume(app.records.as_ref()).await?;
+        Ok(Self { student, published_at: Instant::now() })
+    }
 }
 
 async fn publish(app: &App, student: &mut Student) -> StoreResult<()> {

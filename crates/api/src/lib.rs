@@ -18,6 +18,7 @@ mod live;
 mod practice;
 mod privacy;
 mod problem;
+mod retention;
 mod routes;
 mod student;
 mod upkeep;
@@ -36,8 +37,7 @@ pub use auth::{
 pub use compute::Compute;
 pub use deliver::{Consumer, Delivery};
 pub use experiment::{Experiment, ExperimentError};
-pub use hot::forget_state;
-pub use privacy::export;
+pub use privacy::{erase, export};
 pub use problem::{FieldError, Problem};
 pub use routes::{Part, openapi, router};
 pub use student::rebuilt_states;

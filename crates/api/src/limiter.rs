@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use axum::{extract::ConnectInfo, http::Extensions};
 use quizmentor_core::LearnerId;
 
-use crate::{App, Problem};
+use crate::{App, Problem, hot};
 
 /// What is limited, how often, and in which time.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,7 @@ impl App {
         limit: Limit,
         learner: LearnerId,
     ) -> Result<(), Problem> {
-        self.limit(limit, &learner.to_string()).await
+        self.limit(limit, &hot::name(learner).to_string()).await
     }
 
     pub(crate) async fn limit_address(

@@ -12,7 +12,10 @@ use std::{
 use quizmentor_core::LearnerId;
 use tokio::sync::mpsc;
 
-use crate::{App, hot::News};
+use crate::{
+    App,
+    hot::{News, SessionNews},
+};
 
 /// Listeners of one learner at most.
 const LISTENERS: usize = 16;
@@ -25,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
     /// Something happened to the learner.
-    News(Arc<News>),
+    News(Arc<SessionNews>),
     /// Something may have been missed.
     Missed,
 }
@@ -80,6 +83,11 @@ impl Live {
         }
     }
 
+    /// Lets the listeners of `learner` go.
+    fn dismiss(&self, learner: LearnerId) {
+        self.listeners().remove(&learner);
+    }
+
     fn tell_all(&self, message: &Message) {
         for listeners in self.listeners().values_mut() {
             listeners.retain(|listener| listener.messages.try_send(message.clone()).is_ok());
@@ -114,8 +122,13 @@ impl App {
                 Ok(mut news) => {
                     self.live.tell_all(&Message::Missed);
                     while let Some(message) = news.recv().await {
-                        if let Some(news) = self.hot.hear(&message) {
-                            self.live.tell(news.learner, &Message::News(Arc::new(news)));
+                        match self.hot.hear(&message) {
+                            Some(News::Session(news)) => {
+                                self.live.tell(news.learner, &Message::News(Arc::new(news)));
+                            }
+                            Some(News::Erased { erased }) => self.live.dismiss(erased),
+                            Some(News::Missed { .. }) => self.live.tell_all(&Message::Missed),
+                            None => {}
                         }
                     }
                     self.hot.grow_deaf();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quizmentor_adaptive::{Learner, Outcome, Why, mastery};
+use quizmentor_adaptive::{Learner, Outcome, mastery};
 use quizmentor_core::{
     AnswerId, Body, LearnerId, Mode, PendingQuestion, Question, QuestionId, Response, Score,
     Session, SessionId, SkillId, TestPlan, Timestamp,
@@ -14,7 +14,7 @@ use quizmentor_store::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{App, Problem, bank::Bank, choosing::flow_of, context::Context};
+use crate::{App, Problem, auth::erased, bank::Bank, choosing::flow_of, context::Context};
 
 /// How often a change is tried anew when session or learner's state were changed meanwhile.
 const TRIES: usize = 32;
@@ -87,14 +87,17 @@ impl App {
             test: (new.mode == Mode::Test).then(|| new.test.unwrap_or_default()),
             asked: Vec::new(),
             outcomes: Vec::new(),
+            measured: Value::Null,
             flow: Value::Null,
             pending: None,
             version: 1,
         };
         let state = self.state_of(learner).await?;
         self.choose_next(&self.bank(), &state.learner, &mut session, now)?;
-        self.hot.create_session(&session).await?;
-        Ok(session)
+        match self.hot.create_session(&session).await {
+            Err(StoreError::NotFound("learner")) => Err(erased()),
+            created => Ok(created.map(|()| session)?),
+        }
     }
 
     /// A learner's own session.
@@ -138,8 +141,7 @@ impl App {
             if session.ended_at.is_some() {
                 return Ok(session);
             }
-            session.ended_at = Some(self.clock.now());
-            session.pending = None;
+            self.close(&self.bank(), &mut session, self.clock.now())?;
             if self.store_next_version(&mut session).await? {
                 return Ok(session);
             }
@@ -165,28 +167,34 @@ impl App {
         session: SessionId,
         submission: Submission,
     ) -> Result<Answered, Problem> {
-        for _ in 0..TRIES {
-            if let Some(answered) = self.try_answer(learner, session, &submission).await? {
+        if let Some(answered) = self.try_answer(learner, session, &submission, false).await? {
+            return Ok(answered);
+        }
+        for _ in 1..TRIES {
+            if let Some(answered) = self.try_answer(learner, session, &submission, true).await? {
                 return Ok(answered);
             }
         }
         Err(changed_too_often())
     }
 
-    /// `None` when session or learner state were changed meanwhile.
+    /// `None` when session or learner state were changed meanwhile. `anew` reads the state from
+    /// the records, should the cache be unable to drop what it keeps.
     async fn try_answer(
         &self,
         learner: LearnerId,
         id: SessionId,
         submission: &Submission,
+        anew: bool,
     ) -> Result<Option<Answered>, Problem> {
         let mut session = self.session_of(learner, id).await?;
+        // That an answer which fits was given before is found when it is stored.
         if expected(&session, submission).is_err() {
+            if let Some(stored) = self.records.answer(submission.id).await? {
+                return self.repeated(stored, learner, id).await.map(Some);
+            }
             self.hot.forget_session(id);
             session = self.session_of(learner, id).await?;
-        }
-        if let Some(stored) = self.records.answer(submission.id).await? {
-            return self.repeated(stored, learner, id).await.map(Some);
         }
         let bank = self.bank();
         let pending = expected(&session, submission)?.clone();
@@ -202,7 +210,11 @@ impl App {
             .map_err(|error| Problem::invalid_field("response", error.to_string()))?;
 
         let now = self.clock.now();
-        let mut state = self.state_of(learner).await?;
+        let mut state = if anew {
+            State::of(self.records.learner_state(learner).await?)?
+        } else {
+            self.state_of(learner).await?
+        };
         let before = skill_estimate(&bank, &state.learner, &question, now);
         let context = Context::new(&bank, &session, &pending, &question);
         let outcome = Outcome {
@@ -276,7 +288,8 @@ impl App {
         }
         let question = find(&self.bank(), &answer.question)?;
         let feedback = question.score(&answer.response).map(|score| score.feedback);
-        let changed = !context.content.is_nil() && question.content_id() != context.content;
+        let changed =
+            !context.content.is_nil() && self.bank().content(&question.id) != Some(context.content);
         let feedback = feedback.ok().filter(|_| !changed).unwrap_or_default();
         let score = Score { credit: answer.credit, correct: answer.correct, feedback };
         Ok(Answered {
@@ -347,8 +360,7 @@ fn is_answerable(bank: &Bank, pending: &PendingQuestion) -> bool {
 
 /// Whether the question reads as it was shown; one archived meanwhile may still be answered.
 fn is_unchanged(bank: &Bank, pending: &PendingQuestion) -> bool {
-    bank.question(&pending.question)
-        .is_some_and(|question| question.content_id() == pending.content)
+    bank.content(&pending.question) == Some(pending.content)
 }
 
 fn expected<'a>(
@@ -384,7 +396,7 @@ fn skill_estimate(
 }
 
 fn policy_of(pending: &PendingQuestion) -> String {
-    serde_json::from_value::<Why>(pending.why.clone()).map(|why| why.policy).unwrap_or_default()
+    pending.why["policy"].as_str().unwrap_or_default().to_owned()
 }
 
 fn key_positions(question: &Question, order: &[u8]) -> Vec<u8> {

@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use quizmentor_core::LearnerId;
-use quizmentor_store::{Error, Result, records::Records};
+use quizmentor_core::{LearnerId, Timestamp};
+use quizmentor_store::{
+    Error, Result,
+    cache::Cache,
+    records::{Event, Records},
+};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::App;
+use crate::{App, hot};
 
 /// Rows read at a time.
 const CHUNK: usize = 200;
+/// The kind of the event that tells of an erasure. Nothing but the learner's id is in it.
+pub(crate) const ERASED: &str = "learner.erased";
 
 /// Sends everything of a learner to `sink`, document by document: the account, each session, each
 /// answer, the state of the adaptive engine, and last how many there were of each.
@@ -94,16 +100,38 @@ async fn send(sink: &mpsc::Sender<Value>, document: Value) -> Result<()> {
     })
 }
 
+/// Removes a learner and everything of theirs: from the records with the outbox and the jobs, from
+/// the cache, and from what serving processes keep. An event tells of it; should the cache be away,
+/// delivering that event makes up for it. The vectors hold nothing of learners, and neither does
+/// the learned model.
+///
+/// # Errors
+/// `NotFound` without such a learner; when the records fail.
+pub async fn erase(
+    records: &dyn Records,
+    cache: &dyn Cache,
+    learner: LearnerId,
+    now: Timestamp,
+) -> Result<()> {
+    records.erase_learner(learner, &erased(learner, now)).await?;
+    if let Err(error) = hot::forget(cache, learner).await {
+        tracing::warn!(%error, "what the cache keeps of an erased learner is erased later");
+    }
+    Ok(())
+}
+
+fn erased(learner: LearnerId, at: Timestamp) -> Event {
+    Event { kind: ERASED.to_owned(), payload: json!({ "learner": learner }), at }
+}
+
 impl App {
-    /// Removes a learner and everything of theirs: from the records with the outbox and the jobs,
-    /// from the cache, and from what this process keeps. Other processes forget within a minute.
-    /// The vectors hold nothing of learners, and neither does the learned model.
+    /// As [`erase`], and from what this process keeps even when it hears no news.
     ///
     /// # Errors
-    /// `NotFound` without such a learner; when the records fail.
+    /// As for [`erase`].
     pub async fn erase(&self, learner: LearnerId) -> Result<()> {
-        self.records.erase_learner(learner).await?;
-        self.forget(learner).await;
+        erase(self.records.as_ref(), self.cache.as_ref(), learner, self.clock.now()).await?;
+        self.hot.forget_sessions(learner);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use quizmentor_adaptive::{Snapshot, paths::SkillGraph};
-use quizmentor_core::{Clock, LearnerId, Question, Role, Timestamp};
+use quizmentor_core::{Clock, LearnerId, Question, Role, SignedDuration, Timestamp};
 use quizmentor_formats::{Defaults, Problem as FormatProblem, gift};
 use quizmentor_store::{
     Result,
@@ -132,10 +132,11 @@ impl App {
         self.bank.store(Arc::new(bank));
     }
 
-    /// Drops what this process and the cache keep of a learner whom the records have erased. What
-    /// other processes keep of their sessions ends within a minute.
-    pub async fn forget(&self, learner: LearnerId) {
-        self.hot.forget(learner).await;
+    /// Takes or renews the lease on `work` for `life` from now; whether this process has it. Whoever
+    /// stops taking it loses it.
+    pub(crate) async fn take_lease(&self, work: &str, life: SignedDuration) -> Result<bool> {
+        let now = self.clock.now();
+        self.records.take_lease(work, self.hot.origin(), now, now + life).await
     }
 
     /// Stores questions and shows them to requests at once.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
+use uuid::{Uuid, uuid};
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -146,7 +146,8 @@ text_id!(
 
 impl SkillId {
     /// The skill of `subject` and `name`, both turned into slugs: “Cell structure” becomes
-    /// `cell-structure`. Letters outside ASCII are kept out.
+    /// `cell-structure`. In the place of letters outside ASCII stand six digits, which differ with
+    /// the name.
     ///
     /// # Errors
     /// When nothing is left of either part, or the result is too long.
@@ -167,11 +168,14 @@ impl SkillId {
     }
 }
 
-/// Lower-case ASCII letters and digits of `text`, every other run of characters one hyphen.
+/// Lower-case ASCII letters and digits of `text`, every other run of characters one hyphen. If that
+/// leaves out letters or digits, six hexadecimal digits of a hash of `text`, in lower case, follow.
 #[must_use]
 pub fn slug(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut left_out = false;
     for c in text.chars() {
+        left_out |= c.is_alphanumeric() && !c.is_ascii();
         if c.is_ascii_alphanumeric() {
             out.push(c.to_ascii_lowercase());
         } else if !out.is_empty() && !out.ends_with('-') {
@@ -179,8 +183,16 @@ pub fn slug(text: &str) -> String {
         }
     }
     out.truncate(out.trim_end_matches('-').len());
+    if left_out {
+        let hash = Uuid::new_v5(&NAMES, text.trim().to_lowercase().as_bytes()).simple().to_string();
+        let hyphen = if out.is_empty() { "" } else { "-" };
+        out = format!("{out}{hyphen}{}", &hash[..6]);
+    }
     out
 }
+
+/// Where names are told apart by hashes.
+const NAMES: Uuid = uuid!("5e0f1d5c-7f0a-4d0e-9a53-0d5c8b0c7a11");
 
 #[cfg(test)]
 mod tests {
@@ -194,6 +206,16 @@ mod tests {
         for bad in ["biology", "a/b/c", "/b", "a/", "A/b", "a b/c"] {
             assert!(SkillId::new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn names_outside_ascii_are_told_apart() {
+        let names = ["数学 1", "物理 1", "1", "Ökologie", "Kologie", "Экология"];
+        let slugs: std::collections::HashSet<_> = names.into_iter().map(slug).collect();
+        assert_eq!(slugs.len(), names.len(), "{slugs:?}");
+        assert!(slugs.iter().all(|slug| is_slug(slug)), "{slugs:?}");
+        assert_eq!(slug("Ökologie "), slug("ökologie"));
+        assert_eq!((slug("What – why?"), slug("…")), ("what-why".into(), String::new()));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Sessions: a learner working through questions in one mode.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -89,7 +92,8 @@ pub struct PendingQuestion {
     /// When it was chosen.
     pub shown_at: Timestamp,
     /// Why it was chosen: the terms of the choice as shown to the learner.
-    pub why: serde_json::Value,
+    #[serde(with = "shared")]
+    pub why: Arc<Value>,
     /// Probability with which the policy chose it among the candidates, in (0, 1].
     pub propensity: f64,
     /// Predicted probability of a right answer, in (0, 1).
@@ -98,8 +102,8 @@ pub struct PendingQuestion {
     #[serde(default)]
     pub pilot: bool,
     /// The chances that each policy gave it, as the adaptive engine tells them.
-    #[serde(default)]
-    pub chances: serde_json::Value,
+    #[serde(default, with = "shared")]
+    pub chances: Arc<Value>,
 }
 
 /// A session's durable state.
@@ -135,11 +139,30 @@ pub struct Session {
     /// is not scored.
     #[serde(default)]
     pub outcomes: Vec<Option<bool>>,
+    /// What a test had measured when it ended; other modes measure nothing.
+    #[serde(default)]
+    pub measured: Value,
     /// Challenge against skill in practice, as the adaptive engine tells it.
     #[serde(default)]
-    pub flow: serde_json::Value,
+    pub flow: Value,
     /// The question on the table.
     pub pending: Option<PendingQuestion>,
     /// Grows by one with each change; guards against lost updates.
     pub version: u64,
+}
+
+/// Reads and writes a value that sessions and their copies share.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    pub(super) fn serialize<S: Serializer>(value: &Value, to: S) -> Result<S::Ok, S::Error> {
+        value.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Value>, D::Error> {
+        Value::deserialize(from).map(Arc::new)
+    }
 }

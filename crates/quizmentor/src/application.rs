@@ -5,11 +5,11 @@ use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use axum::Router;
 use quizmentor_api::{
-    App, Components, Compute, Consumer, LINK_LIFE, LocalIdentity, Part, Webhook, forget_state,
-    import_starter, invite,
+    App, Components, Compute, Consumer, LINK_LIFE, LocalIdentity, Part, Webhook, import_starter,
+    invite,
 };
 use quizmentor_bloom::Engine;
-use quizmentor_core::{Clock, LearnerId, Role, SystemClock};
+use quizmentor_core::{Clock, Role, SystemClock};
 use quizmentor_store::{
     cache::{self, Cache},
     records::{Postgres, PostgresOptions, Records, Sqlite},
@@ -124,7 +124,7 @@ pub(crate) async fn open_records(
 
 /// How to reach the database that is set; `None` for SQLite.
 pub(crate) fn postgres(config: &Config) -> anyhow::Result<Option<PostgresOptions>> {
-    let config::Records { url, password_file } = &config.records;
+    let config::Records { url, password_file, .. } = &config.records;
     let Some(url) = url else { return Ok(None) };
     let options = PostgresOptions::new(url.as_str())?;
     let password = config::shared_secret(password_file.as_deref(), "records-password")?;
@@ -132,13 +132,6 @@ pub(crate) fn postgres(config: &Config) -> anyhow::Result<Option<PostgresOptions
         Some(password) => options.password(password.text()?),
         None => options,
     }))
-}
-
-/// Drops what the cache keeps of a learner whom the records have erased.
-pub(crate) async fn forget(config: &Config, learner: LearnerId) -> anyhow::Result<()> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    forget_state(open_cache(config, &clock).await?.as_ref(), learner).await?;
-    Ok(())
 }
 
 /// Those who are told of events.
@@ -232,7 +225,9 @@ fn background(app: &Arc<App>, config: &Config) -> anyhow::Result<Vec<JoinHandle<
         tokio::spawn(Arc::clone(app).follow_news()),
     ];
     if roles.contains(&ServerRole::Jobs) {
+        let months_kept = config.records.answers_kept_months;
         tasks.push(tokio::spawn(Arc::clone(app).learn_model()));
+        tasks.push(tokio::spawn(Arc::clone(app).tend_months(months_kept)));
         tasks.push(tokio::spawn(Arc::clone(app).deliver_events(consumers(config)?)));
     }
     // Vectors in memory are this process's own, so whoever searches them fills them.

@@ -16,6 +16,9 @@ use crate::Result;
 /// Messages that wait for a subscriber at most.
 pub const BACKLOG: usize = 1_024;
 
+/// The version of a value that no other takes the place of.
+pub const LAST: u64 = u64::MAX;
+
 /// Whether one more request may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
@@ -34,14 +37,15 @@ pub trait Cache: Send + Sync {
     /// Whether the cache answers.
     async fn ping(&self) -> Result<()>;
 
-    /// The value of `key`, unless it expired or was evicted.
-    async fn get(&self, key: &str) -> Result<Option<Bytes>>;
+    /// The value of `key` with its version, unless it expired or was evicted.
+    async fn get(&self, key: &str) -> Result<Option<(u64, Bytes)>>;
 
-    /// Sets `key` for `ttl`; a `ttl` of zero removes it.
-    async fn put(&self, key: &str, value: Bytes, ttl: Duration) -> Result<()>;
+    /// Sets `key` to `version` of its value for `ttl`, unless it holds a later one: whatever comes
+    /// late changes nothing. Versions below 2⁵³ are told apart exactly; [`LAST`] is later than all.
+    async fn put(&self, key: &str, version: u64, value: Bytes, ttl: Duration) -> Result<()>;
 
-    /// Removes `key`.
-    async fn remove(&self, key: &str) -> Result<()>;
+    /// Removes `key`, unless it holds a later version than `version`.
+    async fn remove(&self, key: &str, version: u64) -> Result<()>;
 
     /// Adds `by` to the counter `key` and returns its new value. A counter begins with 0 and
     /// lives for the `ttl` of its first increment.

@@ -4,13 +4,25 @@
 //! their own are kept to the microsecond; finer digits are dropped. Counters and versions stay
 //! below 2⁶³.
 
+mod accounts;
+mod analyses;
+mod answers;
 mod copy;
 mod diagnosis;
 mod encoding;
+mod erasure;
 mod group;
 mod job;
+mod jobs;
+mod leases;
+mod outbox;
 mod postgres;
+mod prerequisites;
+mod questions;
 mod rows;
+mod sessions;
+mod snapshots;
+mod sql;
 mod sqlite;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +51,15 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Whether the list goes on after the last item, whose id is the cursor of the next page.
     pub more: bool,
+}
+
+impl<T> Page<T> {
+    /// The first `limit` of `items`, of which one more than those was looked for.
+    fn of(mut items: Vec<T>, limit: usize) -> Self {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        Self { items, more }
+    }
 }
 
 /// What a call of [`Records::put_questions`] changed.
@@ -400,8 +421,17 @@ pub trait Records: Send + Sync {
     /// Events after `after_sequence` that were not acknowledged, in order.
     async fn outbox_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<OutboxEvent>>;
 
+    /// Makes room for the answers of the months from `now` on, where months have room of their
+    /// own; done again and again, it keeps ahead of the time.
+    async fn prepare_months(&self, now: Timestamp) -> Result<()>;
+
+    /// Removes for good the answers of the months, in UTC, that had ended at `before`. Sessions
+    /// and states that came of them stay. What was removed when a call fails stays removed.
+    async fn drop_months(&self, before: Timestamp) -> Result<()>;
+
     /// Removes the events up to and including `upto_sequence` and adds the jobs that come of
-    /// them, all or none. A job whose id is there already stays as it is.
+    /// them, all or none. A job whose id is there already stays as it is; one of a learner who is
+    /// gone is not added.
     async fn outbox_acknowledge(&self, upto_sequence: u64, jobs: &[NewJob]) -> Result<()>;
 
     /// Leases jobs of `kind` that are due at `now`, the longest due first, until `until`; after
@@ -428,15 +458,25 @@ pub trait Records: Send + Sync {
     /// they were new; how many.
     async fn revive_jobs(&self, only: Option<Uuid>, now: Timestamp) -> Result<u64>;
 
+    /// Takes or renews the lease `name` until `until`, if at `now` it is free or `holder` has it;
+    /// whether `holder` has it now. Of callers at the same time one gets it.
+    async fn take_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool>;
+
     /// When a learner was created; `None` without such a learner.
     async fn learner_created(&self, id: LearnerId) -> Result<Option<Timestamp>>;
 
     /// Removes a learner and everything of theirs: links, sessions, answers, state, and the
-    /// events and jobs that tell of them.
+    /// events and jobs that tell of them. The outbox gets `event`, which tells of that.
     ///
     /// # Errors
     /// `NotFound` without such a learner.
-    async fn erase_learner(&self, id: LearnerId) -> Result<()>;
+    async fn erase_learner(&self, id: LearnerId, event: &Event) -> Result<()>;
 
     /// Sends everything as it is at one moment to `sink`, in the order in which it can be loaded.
     async fn dump(&self, sink: mpsc::Sender<Entry>) -> Result<()>;

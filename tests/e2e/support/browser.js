@@ -19,11 +19,15 @@ export const launch = () => chromium.launch({ executablePath: "/usr/bin/chromium
 
 export const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 
+/** The narrowest that has to work: an old phone, or a window of 640 px at 200 %. */
+export const NARROW = { viewport: { width: 320, height: 568 }, isMobile: true, hasTouch: true };
+
 /**
  * A page in a context of its own (a new learner). `page.troubles` lists console errors, exceptions,
  * violations of the content security policy, failed requests and requests to other hosts.
+ * `prepare` runs in the page before its own scripts.
  */
-export async function open(browser, url, options = {}) {
+export async function open(browser, url, options = {}, prepare = null) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   const trouble = (kind, what) => page.troubles.push(`${kind}: ${what}`);
@@ -35,6 +39,7 @@ export async function open(browser, url, options = {}) {
       window.reportViolation(`${event.violatedDirective} ${event.blockedURI}`),
     ),
   );
+  if (prepare) await page.addInitScript(prepare);
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) trouble("console", message.text());
   });
@@ -90,8 +95,14 @@ export const kindOf = (page) =>
     return form.querySelector("input").type;
   });
 
-/** Gives any answer to the question shown, with the keyboard alone. */
+/** Gives any answer to the question shown, with the keyboard alone, and waits for the feedback. */
 export async function answerByKeyboard(page) {
+  await giveAnswer(page);
+  await page.locator(".feedback").waitFor();
+}
+
+/** Gives any answer with the keyboard alone. */
+export async function giveAnswer(page) {
   const kind = await kindOf(page);
   if (kind === "written") {
     await page.keyboard.press("Tab");
@@ -105,5 +116,4 @@ export async function answerByKeyboard(page) {
     }
   } else await page.keyboard.press("1");
   await page.keyboard.press("Enter");
-  await page.locator(".feedback").waitFor();
 }

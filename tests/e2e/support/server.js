@@ -1,12 +1,13 @@
 // The binary under test, on a free port, with a data directory of its own.
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const START_TIMEOUT_MS = 60_000;
@@ -49,6 +50,13 @@ export class Server {
     }
     await this.close();
     throw new Error(`the server did not start:\n${this.log}`);
+  }
+
+  /** A one-time link for a new author. */
+  async invite() {
+    const options = ["invite", "--data-dir", this.dataDir, "--url", this.url];
+    const { stdout } = await promisify(execFile)(process.env.QUIZMENTOR_BIN, options, { cwd: ROOT });
+    return stdout.match(/https?:\/\/\S+#code=\S+/)[0];
   }
 
   async stop() {

@@ -156,7 +156,9 @@ pub(super) fn sort(engine: &Engine, learner: &Learner, items: Vec<u32>, now: Tim
         let item = &catalog.items()[index as usize];
         let state = learner.item(item.key);
         let since = state.and_then(|s| s.at).map(|at| now.as_second().saturating_sub(at));
-        if Some(index) == last || since.is_some_and(|seconds| seconds < COOL_DOWN.as_secs()) {
+        if Some(index) == last
+            || since.is_some_and(|seconds| (0..COOL_DOWN.as_secs()).contains(&seconds))
+        {
             continue;
         }
         let is_open = item.skills.iter().filter_map(|&key| catalog.skill_position(key)).all(|at| {

@@ -41,6 +41,18 @@ fn practice_stays_within_the_request_and_never_repeats_at_once() {
 }
 
 #[test]
+fn answers_from_after_now_do_not_cool_down_until_then() {
+    let engine = engine();
+    let mut learner = Learner::new();
+    for n in 0..30 {
+        let id = QuestionId::new(format!("q-{}-{}", n / 10, n % 10)).unwrap();
+        engine.observe(&mut learner, &id, &Outcome::new(false, at(3 * 24 * 60))).unwrap();
+    }
+    let choice = engine.select(Mode::Practice, &learner, &Request::default(), at(0), &mut rng());
+    assert!(choice.is_some(), "a clock that was put back leaves something to ask");
+}
+
+#[test]
 fn practice_comes_near_the_target() {
     let engine = engine();
     let (learner, mut rng) = (Learner::new(), rng());

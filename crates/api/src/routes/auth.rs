@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     App, Problem,
-    auth::{AsAdmin, AsLearner, link_hash},
+    auth::{AsAdmin, AsLearner, check_account, link_hash},
     extract, limiter, upkeep,
 };
 
@@ -107,6 +107,7 @@ async fn renew(
     State(app): State<Arc<App>>,
     AsLearner(principal): AsLearner,
 ) -> Result<Json<Token>, Problem> {
+    check_account(&app, principal.learner).await?;
     issue(&app, principal)
 }
 
@@ -124,8 +125,12 @@ struct Account {
     get, path = "/v1/me", tag = "accounts", security(("token" = [])),
     responses((status = 200, body = Account), (status = 401, body = Problem)),
 )]
-async fn me(AsLearner(principal): AsLearner) -> Json<Account> {
-    Json(Account { learner: principal.learner, role: principal.role })
+async fn me(
+    State(app): State<Arc<App>>,
+    AsLearner(principal): AsLearner,
+) -> Result<Json<Account>, Problem> {
+    check_account(&app, principal.learner).await?;
+    Ok(Json(Account { learner: principal.learner, role: principal.role }))
 }
 
 /// Whom to invite.

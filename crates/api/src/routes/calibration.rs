@@ -86,7 +86,8 @@ impl Calibration {
         let item = bank.engine.catalog().item(&question.id)?;
         let difficulty = model.difficulty(item);
         let exposure = &bank.statistics.exposure;
-        let counts = bank.statistics.item(key, question.content_id().as_u128());
+        let content = bank.content(&question.id)?;
+        let counts = bank.statistics.item(key, content.as_u128());
         let report = counts.unwrap_or(&Counts::default()).report(&keys(question));
         let discrimination = model.discrimination(item);
         Some(Self {

@@ -166,7 +166,8 @@ fn subjects(bank: &Bank, mastery: &Mastery, wanted: impl Fn(&SkillId) -> bool) -
             let ms: f64 = spent.map(|item| f64::from(item.expected_ms)).sum();
             Some(Subject {
                 skill: mastery.skill.clone(),
-                mastery: mastery.estimate.probability,
+                knowledge: mastery.estimate.knowledge(),
+                guess: mastery.estimate.guess,
                 weight: f64::from(mastery.estimate.items),
                 minutes_per_answer: ms / 60_000.0 / skill.items.len().max(1) as f64,
             })

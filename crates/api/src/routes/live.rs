@@ -20,7 +20,7 @@ use crate::{
     App, Problem,
     auth::AsLearner,
     extract::Query,
-    hot::{Kind, News},
+    hot::{Kind, SessionNews},
     live::{Listening, Message},
 };
 
@@ -104,7 +104,7 @@ fn missed() -> Event {
     Event::default().event("missed").data("")
 }
 
-fn event(news: &News) -> Event {
+fn event(news: &SessionNews) -> Event {
     let kind = match news.kind {
         Kind::AnswerCommitted => "answer.committed",
         Kind::SessionChanged => "session.changed",

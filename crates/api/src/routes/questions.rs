@@ -90,6 +90,11 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<QuestionPage>, Problem> {
     let limit = page_size(query.limit, PAGE)?;
+    for (field, text) in [("subject", &query.subject), ("text", &query.text)] {
+        if text.as_ref().is_some_and(|text| text.contains('\0')) {
+            return Err(Problem::invalid_field(field, "holds the character U+0000"));
+        }
+    }
     let filter = QuestionFilter {
         subject: query.subject,
         skill: query.skill,

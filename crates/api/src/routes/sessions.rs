@@ -173,7 +173,7 @@ impl App {
     fn next_question(&self, session: &Session) -> Option<NextQuestion> {
         let pending = session.pending.as_ref()?;
         let question = self.bank().question(&pending.question)?.present(&pending.order);
-        let why = serde_json::from_value(pending.why.clone()).ok()?;
+        let why = Why::deserialize(&*pending.why).ok()?;
         Some(NextQuestion { question, scored: !pending.pilot, why })
     }
 

@@ -1,6 +1,6 @@
 //! What is learned from the log of answers: states, models, calibration, policies compared.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU16, sync::Arc, time::Duration};
 
 use quizmentor_adaptive::evaluate::{BadRows, policies};
 use quizmentor_api::{App, Components, Experiment, LocalIdentity, rebuilt_states};
@@ -82,6 +82,32 @@ async fn states_learned_anew_from_the_log_are_those_stored() {
     let log = installation.app.records.answers_after(0, 10_000).await.unwrap();
     let versions: std::collections::BTreeSet<_> = log.iter().map(|a| a.answer.snapshot).collect();
     assert_eq!(versions.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_go_when_they_are_old_and_learned_from_and_what_was_learned_stays() {
+    let bank = statements(12);
+    let installation = Installation::new(&bank).await;
+    let app = Arc::clone(&installation.app);
+    let learner = installation.learner().await;
+    let left = async || app.records.answers_after(0, 1_000).await.unwrap().len();
+    practise(&installation, &learner, &bank, 510).await;
+    installation.clock.advance(SignedDuration::from_hours(45 * 24));
+    app.tend_months_once(None).await.unwrap();
+    app.tend_months_once(NonZeroU16::new(1)).await.unwrap();
+    assert_eq!(left().await, 510, "nothing was learned of them yet");
+    learn(&app, 1).await;
+    practise(&installation, &learner, &bank, 5).await;
+    app.tend_months_once(NonZeroU16::new(12)).await.unwrap();
+    assert_eq!(left().await, 515, "they are not old enough");
+    app.tend_months_once(NonZeroU16::new(1)).await.unwrap();
+    assert_eq!(left().await, 5);
+    practise(&installation, &learner, &bank, 5).await;
+    assert_eq!(left().await, 10);
+    let mastery = learner.get("/v1/me/mastery").await.expect(200);
+    assert_eq!(mastery["overall"]["answers"], 520);
+    let own = learner.get("/v1/me/answers").await.expect(200);
+    assert_eq!(own["answers"].as_array().unwrap().len(), 10);
 }
 
 fn reopened(installation: &Installation, experiment: Option<Experiment>) -> Components {

@@ -13,13 +13,13 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The events of a stream, one after the other: name and data.
-struct Events {
+pub(crate) struct Events {
     body: BodyDataStream,
     text: String,
 }
 
 impl Events {
-    async fn of(client: &Client, path: &str) -> Self {
+    pub(crate) async fn of(client: &Client, path: &str) -> Self {
         let response = client.open(path).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -27,7 +27,7 @@ impl Events {
     }
 
     /// `None` at the end of the stream.
-    async fn next(&mut self) -> Option<(String, String)> {
+    pub(crate) async fn next(&mut self) -> Option<(String, String)> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| {
@@ -43,7 +43,7 @@ impl Events {
         }
     }
 
-    async fn expect(&mut self, name: &str) -> String {
+    pub(crate) async fn expect(&mut self, name: &str) -> String {
         let (found, data) = self.next().await.expect("the stream goes on");
         assert_eq!(found, name, "{data}");
         data

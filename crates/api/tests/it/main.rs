@@ -16,6 +16,7 @@ mod exchange;
 mod learners;
 mod learning;
 mod live;
+mod lossy;
 mod measuring;
 mod modes;
 mod privacy;

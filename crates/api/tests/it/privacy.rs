@@ -68,17 +68,18 @@ async fn nothing_is_left_of_an_erased_learner() {
     let answers = learner.get("/v1/me/answers").await.expect(200);
     assert_eq!(answers["answers"], json!([]));
     assert_eq!(learner.get("/v1/me/mastery").await.expect(200)["overall"]["answers"], 0);
-    learner.post("/v1/sessions", &json!({})).await.problem(404);
+    learner.post("/v1/sessions", &json!({})).await.problem(401);
+    learner.get("/v1/me").await.problem(401);
     learner.delete("/v1/me").await.problem(404);
 
+    // Others are told of the erasure, and then that is gone as well.
+    while installation.app.deliver_some(&[]).await.unwrap() > 0 {}
     let (sink, mut entries) = tokio::sync::mpsc::channel(10_000);
     installation.app.records.dump(sink).await.unwrap();
     while let Some(entry) = entries.recv().await {
         let text = serde_json::to_string(&entry).unwrap();
         assert!(!text.contains(&id), "{text}");
     }
-    let cached = installation.app.cache.get(&format!("state:{id}")).await.unwrap();
-    assert_eq!(cached, None);
     assert_eq!(export(&other, "/v1/me/export").await, before);
 }
 
@@ -92,4 +93,16 @@ async fn an_admin_erases_anyone_and_others_nobody() {
     let admin = installation.admin().await;
     assert_eq!(admin.delete(&path).await.status, 204);
     admin.delete(&path).await.problem(404);
+}
+
+#[tokio::test]
+async fn an_erased_author_has_no_rights_left() {
+    let installation = Installation::new(&statements(5)).await;
+    let (author, admin) = (installation.author().await, installation.admin().await);
+    let id = author.get("/v1/me").await.expect(200)["learner"].as_str().unwrap().to_owned();
+    author.get("/v1/questions").await.expect(200);
+    author.post("/v1/auth/renew", &json!({})).await.expect(200);
+    assert_eq!(admin.delete(&format!("/v1/learners/{id}")).await.status, 204);
+    author.get("/v1/questions").await.problem(401);
+    author.post("/v1/auth/renew", &json!({})).await.problem(401);
 }

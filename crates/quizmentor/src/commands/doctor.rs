@@ -136,6 +136,7 @@ async fn records(config: &Config, data_dir: &Path) -> Vec<Finding> {
     match diagnosis {
         Ok(diagnosis) => [state(&diagnosis), migrations(&diagnosis)]
             .into_iter()
+            .chain(months(&diagnosis))
             .chain(clock(&diagnosis))
             .collect(),
         Err(error) => vec![Finding::failure(
@@ -169,6 +170,19 @@ fn migrations(diagnosis: &Diagnosis) -> Finding {
     } else {
         Finding::ok(CHECK, "all made")
     }
+}
+
+fn months(diagnosis: &Diagnosis) -> Option<Finding> {
+    const CHECK: &str = "partitions";
+    let missing = diagnosis.missing_months.as_ref()?;
+    Some(if missing.is_empty() {
+        Finding::ok(CHECK, "there are those of this month and the next")
+    } else {
+        let detail = format!("there is none for the answers of {}", missing.join(" and "));
+        let advice = "see that a process with the role jobs runs and what it logs; quizmentor \
+                      migrate makes them, too";
+        Finding::warning(CHECK, detail, advice)
+    })
 }
 
 fn clock(diagnosis: &Diagnosis) -> Option<Finding> {

@@ -203,8 +203,10 @@ pub(crate) fn learner(command: &Learner) -> anyhow::Result<()> {
             let id = LearnerId(*learner);
             let (config, _) = place.settings()?;
             place.with_records(async |records| {
-                records.erase_learner(id).await?;
-                application::forget(&config, id).await?;
+                let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+                let cache = application::open_cache(&config, &clock).await?;
+                let now = clock.now();
+                quizmentor_api::erase(records.as_ref(), cache.as_ref(), id, now).await?;
                 print_json(&json!({ "erased": id }))
             })
         }

@@ -1,11 +1,11 @@
 //! Where the stores are, and the secrets to open them with.
 
-use std::path::PathBuf;
+use std::{num::NonZeroU16, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::Error};
 use url::Url;
 
-use super::path;
+use super::{path, within};
 
 /// The durable records.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -16,6 +16,9 @@ pub(crate) struct Records {
     pub(crate) url: Option<Url>,
     #[serde(deserialize_with = "path")]
     pub(crate) password_file: Option<PathBuf>,
+    /// `None` for ever.
+    #[serde(deserialize_with = "months")]
+    pub(crate) answers_kept_months: Option<NonZeroU16>,
 }
 
 /// The shared cache.
@@ -49,6 +52,11 @@ pub(crate) struct Events {
     pub(crate) webhook: Option<Url>,
     #[serde(deserialize_with = "path")]
     pub(crate) key_file: Option<PathBuf>,
+}
+
+fn months<'de, D: Deserializer<'de>>(input: D) -> Result<Option<NonZeroU16>, D::Error> {
+    let months = within::<_, 0, 1_200>(input)?;
+    Ok(u16::try_from(months).ok().and_then(NonZeroU16::new))
 }
 
 /// A kind of server, as its URLs tell it.

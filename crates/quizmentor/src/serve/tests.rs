@@ -197,6 +197,24 @@ async fn a_turn_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_keeps_no_place() {
+    let routes = Router::new().route("/", get(async || "served").post(async || "taken"));
+    let (_running, address) = serve(routes, |config| {
+        config.limits.requests = 1;
+        config.limits.queue_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    let head = "POST / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n";
+    slow.write_all(format!("{head}content-length: 2\r\n\r\na").as_bytes()).await.unwrap();
+    for _ in 0..5 {
+        assert!(fetch(address, "/").await.ends_with("served"));
+    }
+    slow.write_all(b"b").await.unwrap();
+    assert!(receive(slow).await.ends_with("taken"));
+}
+
+#[tokio::test]
 async fn an_address_has_its_share_of_connections() {
     let routes = Router::new().route("/", get(async || "served"));
     let (_running, address) =

@@ -22,9 +22,12 @@ use crate::{
     learner::{Learner, Refusal},
     postgres::Postgres,
     process::{Server, clean},
+    redis::Redis,
 };
 
 const LEARNERS: usize = 12;
+/// How soon after an answer to one process another shows it.
+const NEWS: Duration = Duration::from_secs(1);
 /// Time for undisturbed practice before and after.
 const CALM: Duration = Duration::from_secs(2);
 /// How soon after the end of an outage all is well again.
@@ -38,22 +41,30 @@ fn outage() -> Duration {
 }
 
 /// Learners who practise, each on a thread.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     learners: Vec<JoinHandle<(Learner, Vec<Refusal>)>>,
 }
 
 impl Load {
     fn start(server: &Server) -> Self {
+        Self::start_on(&[server])
+    }
+
+    /// Each answer goes to the next one of `servers`.
+    pub(crate) fn start_on(servers: &[&Server]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let address = server.address;
+        let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
         let practise = |_| {
-            let mut learner = Learner::begin(address);
-            let stop = Arc::clone(&stop);
+            let mut learner = Learner::begin(addresses[0]);
+            let (stop, addresses) = (Arc::clone(&stop), addresses.clone());
             thread::spawn(move || {
                 let mut refusals = Vec::new();
-                while !stop.load(Ordering::Relaxed) {
-                    learner.answer_at_last(address, &mut refusals);
+                for address in addresses.iter().cycle() {
+                    learner.answer_at_last(*address, &mut refusals);
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
                 }
                 (learner, refusals)
             })
@@ -61,26 +72,34 @@ impl Load {
         Self { learners: (0..LEARNERS).map(practise).collect(), stop }
     }
 
-    /// Ends the practice. Every answer that was acknowledged is there once, and what was refused
-    /// was refused between `from` and `until`, properly.
-    fn check(self, server: &Server, from: Instant, until: Instant) -> usize {
+    /// Ends the practice. Every answer that was acknowledged is there once; what was refused.
+    pub(crate) fn end(self, server: &Server) -> Vec<Refusal> {
         self.stop.store(true, Ordering::Relaxed);
-        let mut refused = 0;
-        for thread in self.learners {
-            let (learner, refusals) = thread.join().unwrap();
+        let ended: Vec<_> = self.learners.into_iter().map(JoinHandle::join).collect();
+        thread::sleep(NEWS);
+        let mut refused = Vec::new();
+        for practised in ended {
+            let (learner, refusals) = practised.unwrap();
             learner.agree(server.address);
-            refused += refusals.len();
-            for refusal in refusals {
-                assert!(refusal.is_proper(), "{refusal:?}");
-                assert!(
-                    refusal.replied >= from && refusal.sent < until,
-                    "{refusal:?} {:?} before the beginning, {:?} after the end of the outage",
-                    from.saturating_duration_since(refusal.replied),
-                    (refusal.sent + RECOVERY).saturating_duration_since(until),
-                );
-            }
+            refused.extend(refusals);
         }
         refused
+    }
+
+    /// Ends the practice as [`end`](Self::end) does; what was refused was refused between `from`
+    /// and `until`, properly.
+    fn check(self, server: &Server, from: Instant, until: Instant) -> usize {
+        let refused = self.end(server);
+        for refusal in &refused {
+            assert!(refusal.is_proper(), "{refusal:?}");
+            assert!(
+                refusal.replied >= from && refusal.sent < until,
+                "{refusal:?} {:?} before the beginning, {:?} after the end of the outage",
+                from.saturating_duration_since(refusal.replied),
+                (refusal.sent + RECOVERY).saturating_duration_since(until),
+            );
+        }
+        refused.len()
     }
 }
 
@@ -131,6 +150,47 @@ fn connections_to_postgres_cut_at_any_point() {
     thread::sleep(RECOVERY + CALM);
     load.check(&server, from, until);
     assert!(proxy.cuts() > 10, "{} cuts", proxy.cuts());
+}
+
+/// Two processes take the answers of each learner in turn, so each has to do with what the other
+/// keeps. Nothing is refused, whatever becomes of the cache, and it is used again by itself.
+#[test]
+fn redis_killed_paused_and_emptied() {
+    let (postgres, mut redis) = (Postgres::start(), Redis::start());
+    let [first, second] = Server::start_two(&postgres, &redis, &[]);
+    let load = Load::start_on(&[&first, &second]);
+    thread::sleep(CALM);
+    assert!(keeps_states(&redis), "the cache is used");
+
+    redis.kill();
+    thread::sleep(outage() / 2);
+    redis.restart();
+    await_recovery(&redis);
+    redis.pause();
+    thread::sleep(outage());
+    redis.resume();
+    await_recovery(&redis);
+    for _ in 0..5 {
+        redis.empty();
+        thread::sleep(CALM / 8);
+    }
+    await_recovery(&redis);
+    let refused = load.end(&second);
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// Fails unless states that are new come into the cache soon enough.
+fn await_recovery(redis: &Redis) {
+    let until = Instant::now() + RECOVERY;
+    redis.empty();
+    while !keeps_states(redis) {
+        assert!(Instant::now() < until, "the cache was not used again in time");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn keeps_states(redis: &Redis) -> bool {
+    redis.content().keys().any(|key| key.contains(":state:"))
 }
 
 /// The data directory is a small file system that only the process sees.

@@ -161,9 +161,24 @@ impl Learner {
     }
 
     fn get(&self, server: SocketAddr, path: &str) -> Value {
-        let (status, reply) = exchange(server, "GET", path, &self.token, None).unwrap();
+        let (status, reply) = self.ask(server, "GET", path);
         assert_eq!(status, 200, "{path}: {reply}");
         reply
+    }
+
+    /// The status of a request of the learner's own, and the reply.
+    pub(crate) fn ask(&self, server: SocketAddr, method: &str, path: &str) -> (u16, Value) {
+        exchange(server, method, path, &self.token, None).unwrap()
+    }
+
+    /// The path of the session.
+    pub(crate) fn session_path(&self) -> String {
+        format!("/v1/sessions/{}", self.session)
+    }
+
+    /// A request without a body, and without the end of the connection after it.
+    pub(crate) fn request(&self, path: &str) -> String {
+        format!("GET {path} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {}\r\n\r\n", self.token)
     }
 
     /// An error means that no whole reply came.
@@ -211,5 +226,6 @@ fn exchange(
     stream.read_to_string(&mut reply)?;
     let (head, body) = reply.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Ok((status.ok_or(io::ErrorKind::InvalidData)?, serde_json::from_str(body)?))
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body)? };
+    Ok((status.ok_or(io::ErrorKind::InvalidData)?, body))
 }

@@ -5,13 +5,17 @@
 mod architecture;
 mod config;
 mod crash;
+mod deadlines;
+mod erasure;
 mod failures;
 mod help;
 mod http;
 mod learner;
+mod learning;
 mod lifecycle;
 mod postgres;
 mod process;
+mod redis;
 mod roles;
 mod simulate;
 mod stores;

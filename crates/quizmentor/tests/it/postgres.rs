@@ -1,8 +1,10 @@
 //! A PostgreSQL server of the test's own, which waits for the disk as in production.
 
 use std::{
+    fs,
+    io::Write,
     net::{Ipv4Addr, TcpListener},
-    os::unix::process::CommandExt,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -54,6 +56,34 @@ impl Postgres {
     /// Stops it; connections are cut.
     pub(crate) fn stop(&self) {
         self.run("pg_ctl", &["stop", "--wait", "--mode", "fast", "--pgdata", &self.data()]);
+    }
+
+    /// Makes a file that lives as long as the server; its path.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        let path = self.dir.path().join(name);
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        file.unwrap().write_all(content.as_bytes()).unwrap();
+        path.display().to_string()
+    }
+
+    /// A client that runs `sql`, to its end or to its own.
+    pub(crate) fn psql(&self, sql: &str) -> Command {
+        let mut command = Command::new(installed("psql"));
+        command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--dbname", &self.url()]);
+        command.args(["--set", "ON_ERROR_STOP=1", "--command", sql]);
+        command
+    }
+
+    /// What `sql` gives.
+    pub(crate) fn query(&self, sql: &str) -> String {
+        let output = self.psql(sql).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// What the server has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
     fn data(&self) -> String {

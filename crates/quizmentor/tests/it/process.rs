@@ -12,6 +12,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::{postgres::Postgres, redis::Redis};
+
 /// Longer than anything here takes; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -54,6 +56,23 @@ impl Server {
         let mut command = quizmentor();
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         Self::start_as(command, settings)
+    }
+
+    /// Starts two processes over the same records and the same cache that take each other's tokens.
+    pub(crate) fn start_two(
+        postgres: &Postgres,
+        redis: &Redis,
+        settings: &[(&str, &str)],
+    ) -> [Self; 2] {
+        let (records, cache) = (postgres.url(), redis.url());
+        let key = postgres.file("token-key", "a key of the tests that two processes share");
+        let shared = [
+            ("QUIZMENTOR__RECORDS__URL", &*records),
+            ("QUIZMENTOR__CACHE__URL", &cache),
+            ("QUIZMENTOR__AUTH__TOKEN_KEY_FILE", &key),
+        ];
+        let settings = [&shared, settings].concat();
+        [Self::start(&settings), Self::start(&settings)]
     }
 
     /// Starts a process that inherits `listener` as the service manager would pass it.

@@ -109,6 +109,10 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     place.run(&["migrate"]).unwrap();
     let findings = place.run(&["doctor"]).unwrap();
     assert_eq!(state(&findings, "migrations").as_deref(), Some("ok"));
+    assert_eq!(state(&findings, "partitions").as_deref(), Some("ok"));
+    postgres.query("SELECT drop_answers(32503680000000000)");
+    let findings = place.run(&["doctor"]).unwrap();
+    assert_eq!(state(&findings, "partitions").as_deref(), Some("warning"));
     postgres.stop();
     let report = place.run(&["doctor"]).unwrap_err();
     assert!(report.contains("see that the server runs"), "{report}");

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// A cache in memory that holds the most recently used entries.
 pub struct Memory {
     clock: Arc<dyn Clock>,
-    values: Table<Bytes>,
+    values: Table<(u64, Bytes)>,
     counters: Table<i64>,
     windows: Table<u32>,
     topics: Mutex<HashMap<Box<str>, Vec<mpsc::Sender<Bytes>>>>,
@@ -95,7 +95,7 @@ impl Cache for Memory {
         Ok(())
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
+    async fn get(&self, key: &str) -> Result<Option<(u64, Bytes)>> {
         let now = self.clock.now();
         Ok(self.values.with(|entries| {
             let entry = entries.get(key)?;
@@ -107,17 +107,25 @@ impl Cache for Memory {
         }))
     }
 
-    async fn put(&self, key: &str, value: Bytes, ttl: Duration) -> Result<()> {
-        if ttl.is_zero() {
-            return self.remove(key).await;
-        }
-        let entry = Entry { value, expires: later(self.clock.now(), ttl) };
-        self.values.with(|entries| entries.put(key.into(), entry));
+    async fn put(&self, key: &str, version: u64, value: Bytes, ttl: Duration) -> Result<()> {
+        let now = self.clock.now();
+        let entry = Entry { value: (version, value), expires: later(now, ttl) };
+        self.values.with(|entries| {
+            let is_later =
+                |held: &Entry<(u64, Bytes)>| held.expires > now && held.value.0 > version;
+            if !entries.peek(key).is_some_and(is_later) {
+                entries.put(key.into(), entry);
+            }
+        });
         Ok(())
     }
 
-    async fn remove(&self, key: &str) -> Result<()> {
-        self.values.with(|entries| entries.pop(key));
+    async fn remove(&self, key: &str, version: u64) -> Result<()> {
+        self.values.with(|entries| {
+            if entries.peek(key).is_some_and(|held| held.value.0 <= version) {
+                entries.pop(key);
+            }
+        });
         Ok(())
     }
 
@@ -133,6 +141,13 @@ impl Cache for Memory {
 
     async fn allow(&self, key: &str, limit: u32, window: Duration) -> Result<Allowance> {
         let now = self.clock.now();
+        // A window that ends later than a new one would was begun before the clock was put back.
+        let end = later(now, window);
+        self.windows.with(|windows| {
+            if windows.peek(key).is_some_and(|used| used.expires > end) {
+                windows.pop(key);
+            }
+        });
         Ok(self.windows.update(key, now, (0, window), |used| {
             if used.value < limit {
                 used.value += 1;

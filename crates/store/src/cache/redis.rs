@@ -32,8 +32,28 @@ const PAUSE: Duration = Duration::from_millis(500);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Waits between tries to connect anew: the first, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// How often a subscription makes sure that its connection lives.
-const PULSE: Duration = Duration::from_secs(5);
+/// How often a subscription makes sure that its connection lives, and how long that may take: to
+/// give up one that lives would make all listeners read anew.
+const PULSE: Duration = Duration::from_secs(1);
+/// Decimal digits of a version, which stand before its value.
+const DIGITS: usize = 20;
+
+/// Sets KEYS[1] to the version ARGV[1], its value ARGV[2], for ARGV[3] milliseconds, unless it holds
+/// a later version.
+const PUT: &str = "
+    local held = tonumber(redis.call('GETRANGE', KEYS[1], 0, 19))
+    if not held or held <= tonumber(ARGV[1]) then
+        redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2], 'PX', ARGV[3])
+    end
+";
+
+/// Removes KEYS[1], unless it holds a later version than ARGV[1].
+const REMOVE: &str = "
+    local held = tonumber(redis.call('GETRANGE', KEYS[1], 0, 19))
+    if held and held <= tonumber(ARGV[1]) then
+        redis.call('DEL', KEYS[1])
+    end
+";
 
 /// Takes one of ARGV[1] places of the window KEYS[1], which lasts ARGV[2] milliseconds. Returns
 /// −1 for a place taken, else the milliseconds until the window ends.
@@ -57,6 +77,8 @@ pub struct Redis {
     client: Client,
     connection: ConnectionManager,
     namespace: String,
+    put: Script,
+    remove: Script,
     allow: Script,
     /// Not to be asked before then.
     away: Mutex<Option<Instant>>,
@@ -91,6 +113,8 @@ impl Redis {
             client,
             connection,
             namespace: namespace.to_owned(),
+            put: Script::new(PUT),
+            remove: Script::new(REMOVE),
             allow: Script::new(ALLOW),
             away: Mutex::new(None),
         })
@@ -153,6 +177,17 @@ fn milliseconds(ttl: Duration) -> i64 {
     i64::try_from(ttl.as_millis()).unwrap_or(LONGEST).clamp(1, LONGEST)
 }
 
+fn digits(version: u64) -> String {
+    format!("{version:0DIGITS$}")
+}
+
+/// A version and its value; what is neither is nothing.
+fn parted(held: Vec<u8>) -> Option<(u64, Bytes)> {
+    let (digits, _) = held.split_at_checked(DIGITS)?;
+    let version = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some((version, Bytes::from(held).slice(DIGITS..)))
+}
+
 #[async_trait]
 impl Cache for Redis {
     async fn ping(&self) -> Result<()> {
@@ -167,27 +202,25 @@ impl Cache for Redis {
         asked.await.map_err(|error| self.unavailable(error))
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
+    async fn get(&self, key: &str) -> Result<Option<(u64, Bytes)>> {
         let mut connection = self.connection.clone();
         let get = cmd("GET").arg(self.key('v', key)).to_owned();
-        let value: Option<Vec<u8>> = self.ask(get.query_async(&mut connection)).await?;
-        Ok(value.map(Bytes::from))
+        let held: Option<Vec<u8>> = self.ask(get.query_async(&mut connection)).await?;
+        Ok(held.and_then(parted))
     }
 
-    async fn put(&self, key: &str, value: Bytes, ttl: Duration) -> Result<()> {
-        if ttl.is_zero() {
-            return self.remove(key).await;
-        }
+    async fn put(&self, key: &str, version: u64, value: Bytes, ttl: Duration) -> Result<()> {
         let mut connection = self.connection.clone();
-        let mut set = cmd("SET");
-        set.arg(self.key('v', key)).arg(&value[..]).arg("PX").arg(milliseconds(ttl));
-        self.ask(set.exec_async(&mut connection)).await
+        let mut call = self.put.key(self.key('v', key));
+        call.arg(digits(version)).arg(&value[..]).arg(milliseconds(ttl));
+        self.ask(call.invoke_async(&mut connection)).await
     }
 
-    async fn remove(&self, key: &str) -> Result<()> {
+    async fn remove(&self, key: &str, version: u64) -> Result<()> {
         let mut connection = self.connection.clone();
-        let del = cmd("DEL").arg(self.key('v', key)).to_owned();
-        self.ask(del.exec_async(&mut connection)).await
+        let mut call = self.remove.key(self.key('v', key));
+        call.arg(digits(version));
+        self.ask(call.invoke_async(&mut connection)).await
     }
 
     async fn increment(&self, key: &str, by: i64, ttl: Duration) -> Result<i64> {
@@ -261,7 +294,7 @@ async fn forward(subscription: PubSub, subscriber: mpsc::Sender<Bytes>) {
                 }
             }
             _ = pulse.tick() => {
-                if !matches!(timeout(PATIENCE, sink.ping::<Value>()).await, Ok(Ok(_))) {
+                if !matches!(timeout(PULSE, sink.ping::<Value>()).await, Ok(Ok(_))) {
                     return;
                 }
             }

@@ -14,6 +14,9 @@ pub struct Diagnosis {
     pub later: Vec<i64>,
     /// What the database's clock says, where it has one of its own.
     pub now: Option<Timestamp>,
+    /// The months, this one and the next, for whose answers there is no room of their own; `None`
+    /// where months need none.
+    pub missing_months: Option<Vec<String>>,
     /// Damage that was found.
     pub damage: Option<String>,
 }
@@ -33,6 +36,7 @@ impl Diagnosis {
                 .filter(|made| known().all(|known| known.version != *made))
                 .collect(),
             now: None,
+            missing_months: None,
             damage: None,
         }
     }

@@ -12,7 +12,7 @@ pub struct NewJob {
     pub kind: String,
     /// The particulars.
     pub payload: serde_json::Value,
-    /// Whom it tells of; the job goes when the learner is erased.
+    /// Whom it tells of; the job goes when the learner is erased, and does not come after that.
     pub learner: Option<LearnerId>,
     /// Not to be begun before.
     pub due: Timestamp,

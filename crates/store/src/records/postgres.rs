@@ -3,18 +3,12 @@
 //! Each call holds one connection and mostly makes one round trip. Answers that come while others
 //! are being stored are stored together.
 
-mod accounts;
-mod analyses;
 mod answers;
 mod copy;
-mod erasure;
-mod jobs;
+mod options;
 mod outbox;
 mod pool;
-mod prerequisites;
 mod questions;
-mod sessions;
-mod snapshots;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,21 +16,24 @@ use async_trait::async_trait;
 use quizmentor_core::{
     AnswerId, LearnerId, Question, QuestionId, Role, Session, SessionId, Timestamp,
 };
-use sqlx::{
-    ConnectOptions, Connection, PgConnection, migrate::Migrator, postgres::PgConnectOptions,
-};
+use sqlx::{Connection, PgConnection, migrate::Migrator};
 use tokio::{sync::mpsc, time::timeout};
 use uuid::Uuid;
 
+pub use self::options::PostgresOptions;
 use self::pool::{Pool, is_lost};
 use super::{
-    Analysis, AnswerCommit, CommitOutcome, Diagnosis, Entry, Job, LinkHash, NewJob, OutboxEvent,
-    Page, Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer,
-    VersionedState,
+    Analysis, AnswerCommit, CommitOutcome, Diagnosis, Entry, Event, Job, LinkHash, NewJob,
+    OutboxEvent, Page, Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo,
+    StoredAnswer, VersionedState, accounts, analyses,
     copy::Sink,
     encoding::{error_at, migration_error, time},
+    erasure,
     group::Group,
+    jobs, leases, prerequisites,
     rows::{CommitRow, QuestionRow, SessionRow},
+    sessions, snapshots,
+    sql::Sql,
 };
 use crate::{Error, Result};
 
@@ -52,6 +49,8 @@ const WRITERS: usize = 3;
 const MIGRATION_LOCK: &str = "60s";
 /// Months ahead, the present one included, for whose answers there is a place.
 const MONTHS_AHEAD: i32 = 3;
+/// What changes the partitions of the answers is not to hold up those who answer.
+const HASTE: &str = "SET LOCAL lock_timeout = '500ms'";
 
 /// Runs `$work` on a leased connection within `$limit`.
 macro_rules! attempt {
@@ -89,61 +88,6 @@ pub struct Postgres {
     answers: Arc<Group<CommitRow, CommitOutcome>>,
 }
 
-/// How to reach a PostgreSQL database.
-#[derive(Debug, Clone)]
-pub struct PostgresOptions {
-    options: PgConnectOptions,
-    connections: u32,
-}
-
-impl PostgresOptions {
-    /// Options for `url`, such as `postgres://user@host:5432/database?sslmode=verify-full`. A
-    /// password in it is used; better is a file and [`password`](Self::password).
-    ///
-    /// # Errors
-    /// `Invalid` when it is no such URL.
-    pub fn new(url: &str) -> Result<Self> {
-        let options: PgConnectOptions =
-            url.parse().map_err(|e: sqlx::Error| Error::invalid("URL", e.to_string()))?;
-        let options = options.application_name("quizmentor");
-        Ok(Self { options: options.disable_statement_logging(), connections: 0 })
-    }
-
-    /// With this password.
-    #[must_use]
-    pub fn password(mut self, password: &str) -> Self {
-        self.options = self.options.password(password);
-        self
-    }
-
-    /// With at most `connections` at a time; 0, the default, stands for a number that suits the
-    /// processors of this machine.
-    #[must_use]
-    pub fn connections(mut self, connections: u32) -> Self {
-        self.connections = connections;
-        self
-    }
-
-    /// A connection whose server has the settings `session`.
-    async fn connect(&self, session: &[(&str, &str)]) -> Result<PgConnection> {
-        let connecting = self.options.clone().options(session.iter().copied());
-        timeout(READ, connecting.connect())
-            .await
-            .map_err(|e| Error::unavailable(format!("database {}", self.place()), e))?
-            .map_err(|e| error_at(&self.place(), e))
-    }
-
-    /// Host and database, for messages.
-    fn place(&self) -> String {
-        let host = self.options.get_socket().map_or_else(
-            || format!("{}:{}", self.options.get_host(), self.options.get_port()),
-            |socket| socket.display().to_string(),
-        );
-        let database = self.options.get_database().unwrap_or(self.options.get_username());
-        format!("{database} at {host}")
-    }
-}
-
 impl Postgres {
     /// Connects and brings the database to the present schema; the database must exist.
     ///
@@ -167,7 +111,7 @@ impl Postgres {
         let mut connection = options.connect(&[("lock_timeout", MIGRATION_LOCK)]).await?;
         let migrated = migrations().run(&mut connection).await.map_err(migration_error);
         migrated.map_err(at_place)?;
-        answers::prepare(&mut connection).await?;
+        answers::prepare(&mut connection, Timestamp::now()).await?;
         // What was done is done, however the server takes the farewell.
         let _ = connection.close().await;
         Ok(())
@@ -190,7 +134,11 @@ impl Postgres {
         .await?;
         let made = if migrated { made(&mut connection).await? } else { vec![] };
         let diagnosis = Diagnosis::new(format!("PostgreSQL {version}"), &migrations(), &made);
-        Ok(Diagnosis { now: Some(time("the database's clock", now)?), ..diagnosis })
+        Ok(Diagnosis {
+            now: Some(time("the database's clock", now)?),
+            missing_months: Some(missing_months(&mut connection).await?),
+            ..diagnosis
+        })
     }
 }
 
@@ -198,6 +146,16 @@ async fn made(connection: &mut PgConnection) -> Result<Vec<i64>> {
     Ok(sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
         .fetch_all(connection)
         .await?)
+}
+
+/// Of the present month and the next, those without a partition.
+async fn missing_months(connection: &mut PgConnection) -> Result<Vec<String>> {
+    let sql = "SELECT to_char(month, 'YYYY-MM')
+         FROM (SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AS present) AS time,
+             generate_series(present, present + interval '1 month', interval '1 month') AS month
+         WHERE to_regclass('answers_' || to_char(month, 'YYYY_MM')) IS NULL";
+    let missing: Vec<(String,)> = connection.all(sql, &[]).await?;
+    Ok(missing.into_iter().map(|(month,)| month).collect())
 }
 
 fn migrations() -> Migrator {
@@ -227,7 +185,7 @@ impl Records for Postgres {
     }
 
     async fn question(&self, id: &QuestionId) -> Result<Option<Question>> {
-        read!(self, connection => questions::get(connection, id))
+        read!(self, connection => super::questions::get(connection, id))
     }
 
     async fn questions(
@@ -236,7 +194,7 @@ impl Records for Postgres {
         after: Option<&QuestionId>,
         limit: usize,
     ) -> Result<Page<Question>> {
-        read!(self, connection => questions::page(connection, filter, after, limit))
+        read!(self, connection => super::questions::page(connection, filter, after, limit))
     }
 
     async fn question_changes(
@@ -244,15 +202,20 @@ impl Records for Postgres {
         after_revision: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Question)>> {
-        read!(self, connection => questions::changes(connection, after_revision, limit))
+        read!(self, connection => super::questions::changes(connection, after_revision, limit))
     }
 
     async fn count_questions(&self, filter: &QuestionFilter) -> Result<u64> {
-        read!(self, connection => questions::count(connection, filter))
+        read!(self, connection => super::questions::count(connection, filter))
     }
 
     async fn put_analyses(&self, analyses: &[Analysis]) -> Result<()> {
-        write!(self, connection => analyses::put(connection, analyses))
+        write!(self, connection => async {
+            let mut transaction = connection.begin().await?;
+            analyses::put(&mut *transaction, analyses).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
     }
 
     async fn analyses(
@@ -342,7 +305,8 @@ impl Records for Postgres {
         after_sequence: u64,
         limit: usize,
     ) -> Result<Vec<StoredAnswer>> {
-        read!(self, connection => answers::of_learner(connection, learner, after_sequence, limit))
+        read!(self, connection =>
+            super::answers::of_learner(connection, learner, after_sequence, limit))
     }
 
     async fn answers_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<StoredAnswer>> {
@@ -377,11 +341,36 @@ impl Records for Postgres {
         read!(self, connection => outbox::after(connection, after_sequence, limit))
     }
 
+    async fn prepare_months(&self, now: Timestamp) -> Result<()> {
+        write!(self, connection => async {
+            let mut transaction = connection.begin().await?;
+            transaction.execute(HASTE, &[]).await?;
+            answers::prepare(&mut transaction, now).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+    }
+
+    async fn drop_months(&self, before: Timestamp) -> Result<()> {
+        write!(self, connection => async {
+            let mut transaction = connection.begin().await?;
+            transaction.execute(HASTE, &[]).await?;
+            answers::drop_months(&mut transaction, before).await?;
+            transaction.commit().await?;
+            Ok(())
+        })?;
+        let drop_some =
+            || async { write!(self, connection => answers::drop_some_ids(connection, before)) };
+        while drop_some().await? > 0 {}
+        Ok(())
+    }
+
     async fn outbox_acknowledge(&self, upto_sequence: u64, jobs: &[NewJob]) -> Result<()> {
         write!(self, connection => async {
             let mut transaction = connection.begin().await?;
-            outbox::acknowledge(&mut transaction, upto_sequence).await?;
-            jobs::add(&mut transaction, jobs).await?;
+            // Jobs first: they wait for the erasure of their learners, which waits for events.
+            jobs::add(&mut *transaction, jobs).await?;
+            super::outbox::acknowledge(&mut *transaction, upto_sequence).await?;
             transaction.commit().await?;
             Ok(())
         })
@@ -413,16 +402,35 @@ impl Records for Postgres {
         write!(self, connection => jobs::revive(connection, only, now))
     }
 
+    async fn take_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool> {
+        write!(self, connection => leases::take(connection, name, holder, now, until))
+    }
+
     async fn learner_created(&self, id: LearnerId) -> Result<Option<Timestamp>> {
         read!(self, connection => accounts::learner_created(connection, id))
     }
 
-    async fn erase_learner(&self, id: LearnerId) -> Result<()> {
+    async fn erase_learner(&self, id: LearnerId, event: &Event) -> Result<()> {
+        // Whoever would add something for the learner waits, and then finds nobody.
+        const LOCK: &str = "SELECT FROM learners WHERE id = $1 FOR UPDATE";
         write!(self, connection => async {
             let mut transaction = connection.begin().await?;
-            let erased = erasure::erase(&mut transaction, id).await?;
+            transaction.execute(LOCK, &[id.0.into()]).await?;
+            transaction
+                .execute("DELETE FROM answer_ids WHERE learner = $1", &[id.0.into()])
+                .await?;
+            if !erasure::erase(&mut *transaction, id).await? {
+                return Err(Error::NotFound("learner"));
+            }
+            outbox::append(&mut transaction, event).await?;
             transaction.commit().await?;
-            if erased { Ok(()) } else { Err(Error::NotFound("learner")) }
+            Ok(())
         })
     }
 

@@ -3,17 +3,10 @@
 //! One connection writes, several read; write-ahead logging lets them go on side by side. A commit
 //! returns after the log was flushed to the disk; answers that come meanwhile share the next flush.
 
-mod accounts;
-mod analyses;
 mod answers;
 mod copy;
-mod erasure;
-mod jobs;
 mod outbox;
-mod prerequisites;
 mod questions;
-mod sessions;
-mod snapshots;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -30,13 +23,16 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Analysis, AnswerCommit, CommitOutcome, Diagnosis, Entry, Job, LinkHash, NewJob, OutboxEvent,
-    Page, Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo, StoredAnswer,
-    VersionedState,
+    Analysis, AnswerCommit, CommitOutcome, Diagnosis, Entry, Event, Job, LinkHash, NewJob,
+    OutboxEvent, Page, Prerequisites, Put, QuestionFilter, Records, Snapshot, SnapshotInfo,
+    StoredAnswer, VersionedState, accounts, analyses,
     copy::Sink,
     encoding::{error_at, migration_error},
+    erasure,
     group::Group,
+    jobs, leases, prerequisites,
     rows::{CommitRow, QuestionRow, SessionRow},
+    sessions, snapshots,
 };
 use crate::{Error, Result};
 
@@ -71,6 +67,8 @@ impl Sqlite {
             .clone()
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
+            // What is erased shall not be found in the file.
+            .pragma("secure_delete", "ON")
             .synchronous(SqliteSynchronous::Full);
         let write = pool(1).connect_with(writer).await.map_err(at_path)?;
         MIGRATIONS.run(&write).await.map_err(|e| at_path(migration_error(e)))?;
@@ -166,7 +164,7 @@ impl Records for Sqlite {
     }
 
     async fn question(&self, id: &QuestionId) -> Result<Option<Question>> {
-        questions::get(&self.read, id).await
+        super::questions::get(&mut *self.read.acquire().await?, id).await
     }
 
     async fn questions(
@@ -175,7 +173,7 @@ impl Records for Sqlite {
         after: Option<&QuestionId>,
         limit: usize,
     ) -> Result<Page<Question>> {
-        questions::page(&self.read, filter, after, limit).await
+        super::questions::page(&mut *self.read.acquire().await?, filter, after, limit).await
     }
 
     async fn question_changes(
@@ -183,18 +181,16 @@ impl Records for Sqlite {
         after_revision: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Question)>> {
-        questions::changes(&self.read, after_revision, limit).await
+        super::questions::changes(&mut *self.read.acquire().await?, after_revision, limit).await
     }
 
     async fn count_questions(&self, filter: &QuestionFilter) -> Result<u64> {
-        questions::count(&self.read, filter).await
+        super::questions::count(&mut *self.read.acquire().await?, filter).await
     }
 
     async fn put_analyses(&self, analyses: &[Analysis]) -> Result<()> {
         let mut transaction = begin(&self.write).await?;
-        for analysis in analyses {
-            analyses::put(&mut transaction, analysis).await?;
-        }
+        analyses::put(&mut *transaction, analyses).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -205,23 +201,23 @@ impl Records for Sqlite {
         after: Option<&QuestionId>,
         limit: usize,
     ) -> Result<Vec<Analysis>> {
-        analyses::page(&self.read, model, after, limit).await
+        analyses::page(&mut *self.read.acquire().await?, model, after, limit).await
     }
 
     async fn prerequisites(&self) -> Result<Prerequisites> {
-        prerequisites::get(&self.read).await
+        prerequisites::get(&mut *self.read.acquire().await?).await
     }
 
     async fn put_prerequisites(&self, next: &Prerequisites) -> Result<()> {
-        prerequisites::put(&self.write, next).await
+        prerequisites::put(&mut *self.write.acquire().await?, next).await
     }
 
     async fn create_learner(&self, id: LearnerId, at: Timestamp) -> Result<()> {
-        accounts::create_learner(&self.write, id, at).await
+        accounts::create_learner(&mut *self.write.acquire().await?, id, at).await
     }
 
     async fn learner_exists(&self, id: LearnerId) -> Result<bool> {
-        accounts::learner_exists(&self.read, id).await
+        accounts::learner_exists(&mut *self.read.acquire().await?, id).await
     }
 
     async fn create_link(
@@ -231,7 +227,7 @@ impl Records for Sqlite {
         learner: LearnerId,
         expires: Timestamp,
     ) -> Result<()> {
-        accounts::create_link(&self.write, hash, role, learner, expires).await
+        accounts::create_link(&mut *self.write.acquire().await?, hash, role, learner, expires).await
     }
 
     async fn redeem_link(
@@ -240,23 +236,24 @@ impl Records for Sqlite {
         now: Timestamp,
     ) -> Result<Option<(LearnerId, Role)>> {
         let mut transaction = begin(&self.write).await?;
-        let account = accounts::redeem_link(&mut transaction, hash, now).await?;
+        let account = accounts::redeem_link(&mut *transaction, hash, now).await?;
         transaction.commit().await?;
         Ok(account)
     }
 
     async fn create_session(&self, session: &Session) -> Result<()> {
-        sessions::create(&self.write, session).await
+        let row = SessionRow::new(session)?;
+        sessions::create(&mut *self.write.acquire().await?, &row).await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
-        sessions::get(&self.read, id).await
+        sessions::get(&mut *self.read.acquire().await?, id).await
     }
 
     async fn update_session(&self, session: &Session) -> Result<()> {
         let row = SessionRow::new(session)?;
         let mut transaction = begin(&self.write).await?;
-        sessions::update(&mut transaction, &row).await?;
+        sessions::update(&mut *transaction, &row).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -267,7 +264,7 @@ impl Records for Sqlite {
         after: Option<SessionId>,
         limit: usize,
     ) -> Result<Page<Session>> {
-        sessions::page(&self.read, learner, after, limit).await
+        sessions::page(&mut *self.read.acquire().await?, learner, after, limit).await
     }
 
     async fn commit_answer(&self, commit: &AnswerCommit) -> Result<CommitOutcome> {
@@ -276,13 +273,15 @@ impl Records for Sqlite {
             // That the id is known counts more than what is wrong.
             Err(invalid) => {
                 let answer = &commit.answer;
-                answers::known(&self.read, answer.id, answer.learner).await?.ok_or(invalid)
+                answers::known(&mut *self.read.acquire().await?, answer.id, answer.learner)
+                    .await?
+                    .ok_or(invalid)
             }
         }
     }
 
     async fn answer(&self, id: AnswerId) -> Result<Option<StoredAnswer>> {
-        answers::get(&self.read, id).await
+        answers::get(&mut *self.read.acquire().await?, id).await
     }
 
     async fn answers_of(
@@ -291,45 +290,55 @@ impl Records for Sqlite {
         after_sequence: u64,
         limit: usize,
     ) -> Result<Vec<StoredAnswer>> {
-        answers::of_learner(&self.read, learner, after_sequence, limit).await
+        super::answers::of_learner(&mut *self.read.acquire().await?, learner, after_sequence, limit)
+            .await
     }
 
     async fn answers_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<StoredAnswer>> {
-        answers::after(&self.read, after_sequence, limit).await
+        answers::after(&mut *self.read.acquire().await?, after_sequence, limit).await
     }
 
     async fn learner_state(&self, learner: LearnerId) -> Result<Option<VersionedState>> {
-        snapshots::learner_state(&self.read, learner).await
+        snapshots::learner_state(&mut *self.read.acquire().await?, learner).await
     }
 
     async fn put_snapshot(&self, info: SnapshotInfo, bytes: &[u8]) -> Result<()> {
-        snapshots::put(&self.write, info, bytes).await
+        snapshots::put(&mut *self.write.acquire().await?, info, bytes).await
     }
 
     async fn empty_snapshots_below(&self, version: u64) -> Result<()> {
-        snapshots::empty_below(&self.write, version).await
+        snapshots::empty_below(&mut *self.write.acquire().await?, version).await
     }
 
     async fn latest_snapshot(&self) -> Result<Option<Snapshot>> {
-        snapshots::latest(&self.read).await
+        snapshots::latest(&mut *self.read.acquire().await?).await
     }
 
     async fn latest_snapshot_info(&self) -> Result<Option<SnapshotInfo>> {
-        snapshots::latest_info(&self.read).await
+        snapshots::latest_info(&mut *self.read.acquire().await?).await
     }
 
     async fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
-        snapshots::list(&self.read).await
+        snapshots::list(&mut *self.read.acquire().await?).await
     }
 
     async fn outbox_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<OutboxEvent>> {
-        outbox::after(&self.read, after_sequence, limit).await
+        outbox::after(&mut *self.read.acquire().await?, after_sequence, limit).await
+    }
+
+    async fn prepare_months(&self, _: Timestamp) -> Result<()> {
+        Ok(())
+    }
+
+    async fn drop_months(&self, before: Timestamp) -> Result<()> {
+        while answers::drop_some(&mut *self.write.acquire().await?, before).await? > 0 {}
+        Ok(())
     }
 
     async fn outbox_acknowledge(&self, upto_sequence: u64, jobs: &[NewJob]) -> Result<()> {
         let mut transaction = begin(&self.write).await?;
-        outbox::acknowledge(&mut transaction, upto_sequence).await?;
-        jobs::add(&mut transaction, jobs).await?;
+        jobs::add(&mut *transaction, jobs).await?;
+        super::outbox::acknowledge(&mut *transaction, upto_sequence).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -360,15 +369,28 @@ impl Records for Sqlite {
         jobs::revive(&mut *self.write.acquire().await?, only, now).await
     }
 
-    async fn learner_created(&self, id: LearnerId) -> Result<Option<Timestamp>> {
-        accounts::learner_created(&self.read, id).await
+    async fn take_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool> {
+        leases::take(&mut *self.write.acquire().await?, name, holder, now, until).await
     }
 
-    async fn erase_learner(&self, id: LearnerId) -> Result<()> {
+    async fn learner_created(&self, id: LearnerId) -> Result<Option<Timestamp>> {
+        accounts::learner_created(&mut *self.read.acquire().await?, id).await
+    }
+
+    async fn erase_learner(&self, id: LearnerId, event: &Event) -> Result<()> {
         let mut transaction = begin(&self.write).await?;
-        let erased = erasure::erase(&mut transaction, id).await?;
+        if !erasure::erase(&mut *transaction, id).await? {
+            return Err(Error::NotFound("learner"));
+        }
+        outbox::append(&mut transaction, event).await?;
         transaction.commit().await?;
-        if erased { Ok(()) } else { Err(Error::NotFound("learner")) }
+        Ok(())
     }
 
     async fn dump(&self, sink: mpsc::Sender<Entry>) -> Result<()> {

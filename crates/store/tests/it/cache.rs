@@ -9,7 +9,7 @@ use bytes::Bytes;
 use quizmentor_core::ManualClock;
 use quizmentor_store::{
     Error,
-    cache::{BACKLOG, Cache, Memory},
+    cache::{BACKLOG, Cache, LAST, Memory},
 };
 
 use self::server::RedisServer;
@@ -59,6 +59,8 @@ macro_rules! contract {
 
 contract!(
     values_live_until_they_expire,
+    a_later_version_stays,
+    of_versions_at_once_the_latest_stays,
     values_are_bytes_under_any_key,
     counters_add_up_and_expire,
     counters_do_not_overflow,
@@ -77,37 +79,67 @@ fn memory_of(capacity: usize) -> (Memory, Arc<ManualClock>) {
 
 async fn values_live_until_they_expire(cache: Arc<dyn Cache>, time: Time) {
     let get = async || cache.get("key").await.unwrap();
+    let put = async |version, value, ttl| {
+        cache.put("key", version, Bytes::from(value), ttl).await.unwrap();
+    };
     assert_eq!(get().await, None);
-    cache.put("key", Bytes::from("one"), HOUR).await.unwrap();
+    put(9, "one", HOUR).await;
     time.pass(59 * MINUTE).await;
-    assert_eq!(get().await, Some(Bytes::from("one")));
+    assert_eq!(get().await, Some((9, Bytes::from("one"))));
     time.pass(1 * MINUTE).await;
     assert_eq!(get().await, None);
 
-    cache.put("key", Bytes::from("two"), Duration::MAX).await.unwrap();
+    put(2, "two", Duration::MAX).await;
     time.pass(10_000_000 * MINUTE).await;
-    assert_eq!(get().await, Some(Bytes::from("two")));
-    cache.put("key", Bytes::from("three"), HOUR).await.unwrap();
+    assert_eq!(get().await, Some((2, Bytes::from("two"))), "what expired leaves no version");
+    put(3, "three", HOUR).await;
     time.pass(60 * MINUTE).await;
     assert_eq!(get().await, None, "a new value brings its own lifetime");
+}
 
-    cache.put("key", Bytes::from("four"), HOUR).await.unwrap();
-    cache.put("key", Bytes::from("five"), Duration::ZERO).await.unwrap();
+async fn a_later_version_stays(cache: Arc<dyn Cache>, time: Time) {
+    let get = async || cache.get("key").await.unwrap().map(|(version, _)| version);
+    let put = async |version: u64| {
+        let value = Bytes::from(version.to_string());
+        cache.put("key", version, value, HOUR).await.unwrap();
+    };
+    for (version, held) in [(0, 0), (2, 2), (1, 2), (10, 10), (9, 10), (1 << 53, 1 << 53)] {
+        put(version).await;
+        assert_eq!(get().await, Some(held));
+    }
+    cache.remove("key", 10).await.unwrap();
+    assert_eq!(get().await, Some(1 << 53));
+    cache.remove("key", 1 << 53).await.unwrap();
+    cache.remove("key", LAST).await.unwrap();
     assert_eq!(get().await, None);
-    cache.put("key", Bytes::from("six"), HOUR).await.unwrap();
-    cache.remove("key").await.unwrap();
-    cache.remove("key").await.unwrap();
-    assert_eq!(get().await, None);
+
+    put(LAST).await;
+    put(7).await;
+    cache.remove("key", LAST - (1 << 20)).await.unwrap();
+    assert_eq!(get().await, Some(LAST));
+    time.pass(HOUR).await;
+    put(7).await;
+    assert_eq!(get().await, Some(7));
+}
+
+async fn of_versions_at_once_the_latest_stays(cache: Arc<dyn Cache>, _: Time) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for version in (0..100).rev() {
+        let cache = Arc::clone(&cache);
+        tasks.spawn(async move { cache.put("key", version, Bytes::new(), HOUR).await.unwrap() });
+    }
+    tasks.join_all().await;
+    assert_eq!(cache.get("key").await.unwrap(), Some((99, Bytes::new())));
 }
 
 async fn values_are_bytes_under_any_key(cache: Arc<dyn Cache>, _: Time) {
     let all: Bytes = (0..=255).collect();
     let keys = ["", " ", ODD_TEXT, "a:b", &"long".repeat(1_000)];
     for (n, key) in keys.iter().enumerate() {
-        cache.put(key, all.slice(n..), HOUR).await.unwrap();
+        cache.put(key, 1, all.slice(n..), HOUR).await.unwrap();
     }
     for (n, key) in keys.iter().enumerate() {
-        assert_eq!(cache.get(key).await.unwrap(), Some(all.slice(n..)));
+        assert_eq!(cache.get(key).await.unwrap(), Some((1, all.slice(n..))));
     }
 }
 
@@ -181,11 +213,11 @@ async fn concurrent_requests_share_a_window(cache: Arc<dyn Cache>, _: Time) {
 }
 
 async fn keys_of_the_four_kinds_are_apart(cache: Arc<dyn Cache>, _: Time) {
-    cache.put("key", Bytes::from("value"), HOUR).await.unwrap();
+    cache.put("key", 1, Bytes::from("value"), HOUR).await.unwrap();
     assert_eq!(cache.increment("key", 5, HOUR).await.unwrap(), 5);
     assert!(cache.allow("key", 1, HOUR).await.unwrap().allowed);
-    assert_eq!(cache.get("key").await.unwrap(), Some(Bytes::from("value")));
-    cache.remove("key").await.unwrap();
+    assert_eq!(cache.get("key").await.unwrap(), Some((1, Bytes::from("value"))));
+    cache.remove("key", LAST).await.unwrap();
     assert_eq!(cache.increment("key", 1, HOUR).await.unwrap(), 6);
     assert!(!cache.allow("key", 1, HOUR).await.unwrap().allowed);
     let mut news = cache.subscribe("key").await.unwrap();
@@ -230,10 +262,10 @@ async fn a_subscriber_who_falls_behind_is_left(cache: Arc<dyn Cache>, _: Time) {
 async fn memory_keeps_the_entries_used_last() {
     let (cache, _) = memory_of(3);
     for key in ["a", "b", "c"] {
-        cache.put(key, Bytes::from(key), MINUTE).await.unwrap();
+        cache.put(key, 1, Bytes::from(key), MINUTE).await.unwrap();
     }
     cache.get("a").await.unwrap();
-    cache.put("d", Bytes::from("d"), MINUTE).await.unwrap();
+    cache.put("d", 1, Bytes::from("d"), MINUTE).await.unwrap();
     let mut kept = String::new();
     for key in ["a", "b", "c", "d"] {
         if cache.get(key).await.unwrap().is_some() {
@@ -248,7 +280,7 @@ async fn a_flood_of_values_does_not_lift_a_rate_limit() {
     let (cache, _) = memory_of(3);
     assert!(cache.allow("client", 1, MINUTE).await.unwrap().allowed);
     for n in 0..100 {
-        cache.put(&n.to_string(), Bytes::new(), MINUTE).await.unwrap();
+        cache.put(&n.to_string(), 1, Bytes::new(), MINUTE).await.unwrap();
         cache.increment(&n.to_string(), 1, MINUTE).await.unwrap();
     }
     assert!(!cache.allow("client", 1, MINUTE).await.unwrap().allowed);

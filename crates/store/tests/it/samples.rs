@@ -111,6 +111,7 @@ pub(crate) fn session(id: SessionId, learner: LearnerId) -> Session {
         test: None,
         asked: vec![],
         outcomes: vec![],
+        measured: json!(null),
         flow: json!(null),
         pending: None,
         version: 0,
@@ -124,11 +125,11 @@ pub(crate) fn full_session(id: SessionId, learner: LearnerId) -> Session {
         question: question_id("kind-1"),
         order: vec![2, 0, 1, 255],
         shown_at: Timestamp::new(1_700_000_000, 123_456_789).unwrap(),
-        why: json!({"text": ODD_TEXT, "terms": [0.1, -1, u64::MAX, null, {"a": true}]}),
+        why: json!({"text": ODD_TEXT, "terms": [0.1, -1, u64::MAX, null, {"a": true}]}).into(),
         propensity: 1.0 / 3.0,
         predicted: 0.1 + 0.2,
         pilot: true,
-        chances: json!([{"policy": "practice-2", "propensity": 1e-12}]),
+        chances: json!([{"policy": "practice-2", "propensity": 1e-12}]).into(),
     };
     let test = TestPlan {
         blueprint: vec![Quota { skill: None, level: Some(Level::Apply), share: 1.0 / 3.0 }],
@@ -164,6 +165,11 @@ pub(crate) fn responses() -> Vec<Response> {
         Response::Number { number: 4.0 },
         Response::Matches { answers: vec![1, 0, 2] },
     ]
+}
+
+/// The event that tells of the erasure of `learner`.
+pub(crate) fn erased(learner: LearnerId) -> Event {
+    Event { kind: "learner.erased".into(), payload: json!({ "learner": learner }), at: at(3) }
 }
 
 /// The answer that takes `session` from the version it has to the next one, to question `q-1`.

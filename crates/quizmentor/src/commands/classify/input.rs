@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use csv::ByteRecord;
 use quizmentor_core::limits;
 use serde_json::Value;
@@ -11,8 +11,10 @@ use super::Kind;
 
 /// As much of a plain line as is looked at: it shows whether the text was longer.
 const LINE: usize = limits::CLASSIFY_TEXT + 1;
-/// Longest line of JSON in bytes.
+/// Longest line of JSON, and longest row of CSV, in bytes.
 const JSON_LINE: usize = 1024 * 1024;
+/// What editors put before a text in UTF-8 at times.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A row and its text.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ pub(super) struct Row {
 pub(super) enum Rows<R> {
     Lines(Lines<R>),
     Jsonl(Lines<R>, String),
-    Csv { reader: csv::Reader<BufReader<R>>, column: usize },
+    Csv { reader: csv::Reader<Bounded<BufReader<R>>>, column: usize },
 }
 
 impl<R: Read> Rows<R> {
@@ -37,6 +39,7 @@ impl<R: Read> Rows<R> {
             Kind::Lines => Self::Lines(Lines::new(reader, LINE)),
             Kind::Jsonl => Self::Jsonl(Lines::new(reader, JSON_LINE + 1), field.to_owned()),
             Kind::Csv => {
+                let reader = Bounded { reader, left: JSON_LINE };
                 let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
                 let header = reader.byte_headers()?;
                 let named = |name: &[u8]| name.trim_ascii() == field.as_bytes();
@@ -62,7 +65,9 @@ impl<R: Read> Rows<R> {
             },
             Self::Csv { reader, column } => {
                 let mut record = ByteRecord::new();
-                if !reader.read_byte_record(&mut record)? {
+                reader.get_mut().left = JSON_LINE;
+                let begin = reader.position().line();
+                if !reader.read_byte_record(&mut record).with_context(|| format!("line {begin}"))? {
                     return Ok(None);
                 }
                 let line = record.position().map_or(0, csv::Position::line);
@@ -100,6 +105,26 @@ fn text_of(line: &[u8], field: &str) -> Result<String, String> {
     }
 }
 
+/// Refuses to read more than is left to a row: a quote that is never closed would take the rest of
+/// the file for one.
+pub(super) struct Bounded<R> {
+    reader: R,
+    left: usize,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            let problem = format!("a row is longer than {JSON_LINE} bytes; is a quote left open?");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        let most = buffer.len().min(self.left);
+        let read = self.reader.read(&mut buffer[..most])?;
+        self.left -= read;
+        Ok(read)
+    }
+}
+
 /// Lines of any bytes, of which at most so many are kept.
 pub(super) struct Lines<R> {
     reader: BufReader<R>,
@@ -134,6 +159,9 @@ impl<R: Read> Lines<R> {
         }
         if line.last() == Some(&b'\r') {
             line.pop();
+        }
+        if self.number == 0 && line.starts_with(BYTE_ORDER_MARK) {
+            line.drain(..BYTE_ORDER_MARK.len());
         }
         self.number += u64::from(read);
         Ok(read.then_some(line))
@@ -194,6 +222,22 @@ mod tests {
         let read = rows(Kind::Jsonl, &long);
         assert!(read[0].1.as_ref().unwrap_err().starts_with("longer than"), "{:?}", read[0].0);
         assert_eq!(read[1], row(2, "next"));
+    }
+
+    #[test]
+    fn what_editors_put_before_the_text_is_no_part_of_it() {
+        assert_eq!(rows(Kind::Jsonl, b"\xef\xbb\xbf\"one\"\n"), [row(1, "one")]);
+        assert_eq!(rows(Kind::Lines, b"\xef\xbb\xbfone\n"), [row(1, "one")]);
+        assert_eq!(rows(Kind::Csv, b"\xef\xbb\xbftext\none\n"), [row(2, "one")]);
+    }
+
+    #[test]
+    fn a_quote_left_open_is_told() {
+        let bytes = [b"text\none\n\"two\n".to_vec(), b"more\n".repeat(JSON_LINE)].concat();
+        let mut rows = Rows::new(Kind::Csv, "text", BufReader::new(&bytes[..])).unwrap();
+        assert_eq!(rows.next().unwrap().unwrap().text.unwrap(), "one");
+        let error = format!("{:#}", rows.next().unwrap().unwrap_err());
+        assert!(error.contains("line 3") && error.contains("is a quote left open?"), "{error}");
     }
 
     #[test]

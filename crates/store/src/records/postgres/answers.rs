@@ -1,6 +1,6 @@
 //! Answers and the transactions that store them.
 
-use quizmentor_core::{AnswerId, LearnerId};
+use quizmentor_core::{AnswerId, Timestamp};
 use sqlx::PgConnection;
 use tokio::time::timeout;
 
@@ -15,11 +15,14 @@ use crate::{
         encoding::{cursor, from_int, rows},
         group::Batch,
         rows::{AnswerRow, CommitRow},
+        sql::Sql,
     },
 };
 
 /// How often a transaction is tried in all when others come in between or connections are lost.
 const TRIES: usize = 3;
+/// Ids of answers dropped in one statement, which is to end well within its time.
+const DROPPED_AT_ONCE: i64 = 10_000;
 
 /// Stores the answers that wait in one transaction.
 pub(super) struct Writer(pub Pool);
@@ -167,31 +170,10 @@ pub(super) async fn get(
     connection: &mut PgConnection,
     id: AnswerId,
 ) -> Result<Option<StoredAnswer>> {
-    let row: Option<AnswerRow> = sqlx::query_as(
-        "SELECT answers.* FROM answer_ids JOIN answers USING (sequence, at)
-         WHERE answer_ids.id = $1",
-    )
-    .bind(id.0)
-    .fetch_optional(connection)
-    .await?;
+    let sql = "SELECT answers.* FROM answer_ids JOIN answers USING (sequence, at)
+         WHERE answer_ids.id = $1";
+    let row: Option<AnswerRow> = connection.first(sql, &[id.0.into()]).await?;
     row.map(AnswerRow::decode).transpose()
-}
-
-pub(super) async fn of_learner(
-    connection: &mut PgConnection,
-    learner: LearnerId,
-    after_sequence: u64,
-    limit: usize,
-) -> Result<Vec<StoredAnswer>> {
-    let found: Vec<AnswerRow> = sqlx::query_as(
-        "SELECT * FROM answers WHERE learner = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
-    )
-    .bind(learner.0)
-    .bind(cursor(after_sequence))
-    .bind(rows(limit))
-    .fetch_all(connection)
-    .await?;
-    found.into_iter().map(AnswerRow::decode).collect()
 }
 
 pub(super) async fn after(
@@ -199,19 +181,33 @@ pub(super) async fn after(
     after_sequence: u64,
     limit: usize,
 ) -> Result<Vec<StoredAnswer>> {
-    let found: Vec<AnswerRow> = sqlx::query_as("SELECT * FROM answers_after($1, $2)")
-        .bind(cursor(after_sequence))
-        .bind(rows(limit))
-        .fetch_all(connection)
-        .await?;
+    let values = [cursor(after_sequence).into(), rows(limit).into()];
+    let found: Vec<AnswerRow> =
+        connection.all("SELECT * FROM answers_after($1, $2)", &values).await?;
     found.into_iter().map(AnswerRow::decode).collect()
 }
 
-/// Makes partitions for the answers of the coming months.
-pub(super) async fn prepare(connection: &mut PgConnection) -> Result<()> {
-    sqlx::query("SELECT prepare_answers((extract(epoch FROM now()) * 1000000)::bigint, $1)")
+/// Makes partitions for the answers of the month of `now` and of those that follow.
+pub(super) async fn prepare(connection: &mut PgConnection, now: Timestamp) -> Result<()> {
+    sqlx::query("SELECT prepare_answers($1, $2)")
+        .bind(now.as_microsecond())
         .bind(MONTHS_AHEAD)
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Drops the partitions of the months that had ended at `before`.
+pub(super) async fn drop_months(connection: &mut PgConnection, before: Timestamp) -> Result<()> {
+    connection.execute("SELECT drop_answers($1)", &[before.as_microsecond().into()]).await?;
+    Ok(())
+}
+
+/// Removes ids of answers of the months that had ended at `before`, some at a time; how many. To be
+/// called until there are none.
+pub(super) async fn drop_some_ids(connection: &mut PgConnection, before: Timestamp) -> Result<u64> {
+    let sql = "DELETE FROM answer_ids WHERE id IN (
+        SELECT id FROM answer_ids WHERE at < month_of($1) LIMIT $2)";
+    let values = [before.as_microsecond().into(), DROPPED_AT_ONCE.into()];
+    Ok(connection.execute(sql, &values).await?)
 }

@@ -1,33 +1,34 @@
-//! Events that wait to be told.
+//! Events that wait to be told, in the order of their visibility.
 
 use sqlx::PgConnection;
 
 use crate::{
     Result,
     records::{
-        OutboxEvent,
-        encoding::{cursor, rows},
+        Event, OutboxEvent,
+        encoding::{cursor, rows, to_json},
         rows::EventRow,
+        sql::Sql,
     },
 };
+
+/// To be called in a transaction, late: readers see no event beyond this one until it ends.
+pub(super) async fn append(connection: &mut PgConnection, event: &Event) -> Result<()> {
+    connection.execute("SELECT hold_sequences()", &[]).await?;
+    let payload = to_json("event", &event.payload)?;
+    let values = [(&event.kind).into(), (&payload).into(), event.at.as_microsecond().into()];
+    let sql = "INSERT INTO outbox VALUES (nextval('outbox_sequence'), $1, $2, $3)";
+    connection.execute(sql, &values).await?;
+    Ok(())
+}
 
 pub(super) async fn after(
     connection: &mut PgConnection,
     after_sequence: u64,
     limit: usize,
 ) -> Result<Vec<OutboxEvent>> {
-    let found: Vec<EventRow> = sqlx::query_as("SELECT * FROM outbox_after($1, $2)")
-        .bind(cursor(after_sequence))
-        .bind(rows(limit))
-        .fetch_all(connection)
-        .await?;
+    let values = [cursor(after_sequence).into(), rows(limit).into()];
+    let found: Vec<EventRow> =
+        connection.all("SELECT * FROM outbox_after($1, $2)", &values).await?;
     found.into_iter().map(EventRow::decode).collect()
-}
-
-pub(super) async fn acknowledge(connection: &mut PgConnection, upto_sequence: u64) -> Result<()> {
-    sqlx::query("DELETE FROM outbox WHERE sequence <= $1")
-        .bind(cursor(upto_sequence))
-        .execute(connection)
-        .await?;
-    Ok(())
 }

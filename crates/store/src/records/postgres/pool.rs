@@ -20,7 +20,7 @@ const SESSION: [(&str, &str); 4] = [
     ("statement_timeout", "5s"),
     ("lock_timeout", "2s"),
     ("idle_in_transaction_session_timeout", "10s"),
-    ("client_connection_check_interval", "1s"),
+    ("client_connection_check_interval", "250ms"),
 ];
 /// Connections that wait for the network or the disk while others keep a processor busy.
 const PER_PROCESSOR: usize = 4;

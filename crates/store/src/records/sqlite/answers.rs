@@ -1,9 +1,9 @@
 //! Answers and the transaction that stores them.
 
-use quizmentor_core::{AnswerId, LearnerId};
-use sqlx::{Connection, SqliteConnection, SqliteExecutor, SqlitePool};
+use quizmentor_core::{AnswerId, LearnerId, Timestamp};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
 
-use super::{begin, outbox, sessions, snapshots};
+use super::{begin, outbox};
 use crate::{
     Error, Result,
     records::{
@@ -11,8 +11,13 @@ use crate::{
         encoding::{cursor, from_int, refused, rows},
         group::Batch,
         rows::{AnswerRow, CommitRow},
+        sessions,
+        sql::Sql,
     },
 };
+
+/// Answers dropped in one transaction, so that others need not wait for long.
+const DROPPED_AT_ONCE: i64 = 2_000;
 
 /// Stores the answers that wait in one transaction.
 pub(super) struct Writer(pub SqlitePool);
@@ -59,21 +64,34 @@ async fn commit(connection: &mut SqliteConnection, row: &CommitRow) -> Result<Co
         Err(Error::Conflict(_)) => return Ok(CommitOutcome::Conflict),
         updated => updated?,
     }
-    if !snapshots::advance_state(&mut *connection, row).await? {
+    if !advance_state(&mut *connection, row).await? {
         return Ok(CommitOutcome::Conflict);
     }
     let sequence = insert(&mut *connection, row).await?;
-    outbox::append(connection, row).await?;
+    outbox::append_row(connection, row).await?;
     Ok(CommitOutcome::Committed { sequence })
+}
+
+/// Stores the learner's next state; `false` unless its version is one above the stored one.
+async fn advance_state(connection: &mut SqliteConnection, row: &CommitRow) -> Result<bool> {
+    let sql = if row.state_version == 1 {
+        "INSERT INTO learner_states (version, state, learner) VALUES ($1, $2, $3)
+         ON CONFLICT (learner) DO NOTHING"
+    } else {
+        "UPDATE learner_states SET version = $1, state = $2
+         WHERE learner = $3 AND version = $1 - 1"
+    };
+    let values = [row.state_version.into(), row.state.as_slice().into(), row.learner.into()];
+    Ok(connection.execute(sql, &values).await? == 1)
 }
 
 /// What an answer comes to whose id was stored before.
 pub(super) async fn known(
-    executor: impl SqliteExecutor<'_>,
+    connection: &mut SqliteConnection,
     id: AnswerId,
     learner: LearnerId,
 ) -> Result<Option<CommitOutcome>> {
-    get(executor, id).await?.map(|stored| stored.given_again_by(learner)).transpose()
+    get(connection, id).await?.map(|stored| stored.given_again_by(learner)).transpose()
 }
 
 async fn insert(connection: &mut SqliteConnection, row: &CommitRow) -> Result<u64> {
@@ -104,43 +122,32 @@ async fn insert(connection: &mut SqliteConnection, row: &CommitRow) -> Result<u6
 }
 
 pub(super) async fn get(
-    executor: impl SqliteExecutor<'_>,
+    connection: &mut SqliteConnection,
     id: AnswerId,
 ) -> Result<Option<StoredAnswer>> {
-    let row: Option<AnswerRow> = sqlx::query_as("SELECT * FROM answers WHERE id = ?")
-        .bind(id.0)
-        .fetch_optional(executor)
-        .await?;
+    let sql = "SELECT * FROM answers WHERE id = $1";
+    let row: Option<AnswerRow> = connection.first(sql, &[id.0.into()]).await?;
     row.map(AnswerRow::decode).transpose()
 }
 
-pub(super) async fn of_learner(
-    pool: &SqlitePool,
-    learner: LearnerId,
+pub(super) async fn after(
+    connection: &mut SqliteConnection,
     after_sequence: u64,
     limit: usize,
 ) -> Result<Vec<StoredAnswer>> {
-    let found: Vec<AnswerRow> = sqlx::query_as(
-        "SELECT * FROM answers WHERE learner = ? AND sequence > ? ORDER BY sequence LIMIT ?",
-    )
-    .bind(learner.0)
-    .bind(cursor(after_sequence))
-    .bind(rows(limit))
-    .fetch_all(pool)
-    .await?;
+    let sql = "SELECT * FROM answers WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+    let values = [cursor(after_sequence).into(), rows(limit).into()];
+    let found: Vec<AnswerRow> = connection.all(sql, &values).await?;
     found.into_iter().map(AnswerRow::decode).collect()
 }
 
-pub(super) async fn after(
-    pool: &SqlitePool,
-    after_sequence: u64,
-    limit: usize,
-) -> Result<Vec<StoredAnswer>> {
-    let found: Vec<AnswerRow> =
-        sqlx::query_as("SELECT * FROM answers WHERE sequence > ? ORDER BY sequence LIMIT ?")
-            .bind(cursor(after_sequence))
-            .bind(rows(limit))
-            .fetch_all(pool)
-            .await?;
-    found.into_iter().map(AnswerRow::decode).collect()
+/// Removes answers of the months that had ended at `before`, some at a time; how many. To be called
+/// until there are none.
+pub(super) async fn drop_some(connection: &mut SqliteConnection, before: Timestamp) -> Result<u64> {
+    let sql = "DELETE FROM answers WHERE sequence IN (
+             SELECT sequence FROM answers WHERE at < 1000000 * CAST(
+                 strftime('%s', $1 / 1000000, 'unixepoch', 'start of month') AS INTEGER)
+             LIMIT $2)";
+    let values = [before.as_microsecond().into(), DROPPED_AT_ONCE.into()];
+    Ok(connection.execute(sql, &values).await?)
 }

@@ -1,47 +1,41 @@
 //! Events that wait to be told.
 
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::SqliteConnection;
 
 use crate::{
     Result,
     records::{
-        OutboxEvent,
-        encoding::{cursor, rows},
+        Event, OutboxEvent,
+        encoding::{cursor, rows, to_json},
         rows::{CommitRow, EventRow},
+        sql::{Sql, Value},
     },
 };
 
-pub(super) async fn append(connection: &mut SqliteConnection, row: &CommitRow) -> Result<()> {
-    sqlx::query("INSERT INTO outbox (kind, payload, at) VALUES (?, ?, ?)")
-        .bind(&row.event_kind)
-        .bind(&row.event_payload)
-        .bind(row.event_at)
-        .execute(connection)
-        .await?;
+const APPEND: &str = "INSERT INTO outbox (kind, payload, at) VALUES ($1, $2, $3)";
+
+pub(super) async fn append(connection: &mut SqliteConnection, event: &Event) -> Result<()> {
+    let payload = to_json("event", &event.payload)?;
+    let values = [(&event.kind).into(), (&payload).into(), event.at.as_microsecond().into()];
+    connection.execute(APPEND, &values).await?;
+    Ok(())
+}
+
+/// The event of an answer.
+pub(super) async fn append_row(connection: &mut SqliteConnection, row: &CommitRow) -> Result<()> {
+    let values: [Value<'_>; 3] =
+        [(&row.event_kind).into(), (&row.event_payload).into(), row.event_at.into()];
+    connection.execute(APPEND, &values).await?;
     Ok(())
 }
 
 pub(super) async fn after(
-    pool: &SqlitePool,
+    connection: &mut SqliteConnection,
     after_sequence: u64,
     limit: usize,
 ) -> Result<Vec<OutboxEvent>> {
-    let found: Vec<EventRow> =
-        sqlx::query_as("SELECT * FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?")
-            .bind(cursor(after_sequence))
-            .bind(rows(limit))
-            .fetch_all(pool)
-            .await?;
+    let sql = "SELECT * FROM outbox WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+    let values = [cursor(after_sequence).into(), rows(limit).into()];
+    let found: Vec<EventRow> = connection.all(sql, &values).await?;
     found.into_iter().map(EventRow::decode).collect()
-}
-
-pub(super) async fn acknowledge(
-    connection: &mut SqliteConnection,
-    upto_sequence: u64,
-) -> Result<()> {
-    sqlx::query("DELETE FROM outbox WHERE sequence <= ?")
-        .bind(cursor(upto_sequence))
-        .execute(connection)
-        .await?;
-    Ok(())
 }

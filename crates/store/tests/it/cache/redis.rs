@@ -18,7 +18,7 @@ async fn a_server_that_goes_away_costs_little_time_and_is_found_again() {
     let mut server = RedisServer::start().await;
     let cache = server.cache();
     cache.ping().await.unwrap();
-    cache.put("key", Bytes::from("value"), HOUR).await.unwrap();
+    cache.put("key", 1, Bytes::from("value"), HOUR).await.unwrap();
     let mut news = cache.subscribe("topic").await.unwrap();
     server.kill();
     let begun = Instant::now();
@@ -55,6 +55,7 @@ async fn a_server_may_come_later() {
 async fn an_emptied_server_goes_on_from_nothing() {
     let server = RedisServer::start().await;
     let cache = server.cache();
+    cache.put("key", 2, Bytes::from("value"), HOUR).await.unwrap();
     assert!(cache.allow("key", 1, HOUR).await.unwrap().allowed);
     assert!(!cache.allow("key", 1, HOUR).await.unwrap().allowed);
     let mut connection = server.connection().await;
@@ -62,13 +63,29 @@ async fn an_emptied_server_goes_on_from_nothing() {
     redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut connection).await.unwrap();
     assert!(cache.allow("key", 1, HOUR).await.unwrap().allowed);
     assert_eq!(cache.increment("key", 1, HOUR).await.unwrap(), 1);
+    assert_eq!(cache.get("key").await.unwrap(), None);
+    cache.put("key", 1, Bytes::from("value"), HOUR).await.unwrap();
+    assert_eq!(cache.get("key").await.unwrap(), Some((1, Bytes::from("value"))));
+}
+
+#[tokio::test]
+async fn what_the_server_holds_otherwise_is_nothing() {
+    let server = RedisServer::start().await;
+    let cache = server.cache();
+    let mut connection = server.connection().await;
+    for odd in [&b"short"[..], b"", b"no version at all, though long enough"] {
+        redis::cmd("SET").arg("test:v:key").arg(odd).exec_async(&mut connection).await.unwrap();
+        assert_eq!(cache.get("key").await.unwrap(), None);
+        cache.put("key", 1, Bytes::from("value"), HOUR).await.unwrap();
+        assert_eq!(cache.get("key").await.unwrap(), Some((1, Bytes::from("value"))));
+    }
 }
 
 #[tokio::test]
 async fn namespaces_are_apart() {
     let server = RedisServer::start().await;
     let (one, other) = (server.cache(), Redis::new(&server.url(), None, "other").unwrap());
-    one.put("key", Bytes::from("one"), HOUR).await.unwrap();
+    one.put("key", 1, Bytes::from("one"), HOUR).await.unwrap();
     assert_eq!(other.get("key").await.unwrap(), None);
 }
 

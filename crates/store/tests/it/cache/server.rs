@@ -1,6 +1,7 @@
 //! A Redis server of a test's own.
 
 use std::{
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -78,7 +79,7 @@ impl RedisServer {
 
     async fn wait_for_socket(&mut self) {
         for _ in 0..500 {
-            if socket(self.directory.path()).exists() {
+            if UnixStream::connect(socket(self.directory.path())).is_ok() {
                 return;
             }
             assert!(self.process.try_wait().unwrap().is_none(), "redis-server ended");

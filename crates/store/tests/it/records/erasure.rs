@@ -9,9 +9,13 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{begun, contract};
-use crate::samples::{answer_id, at, commit, full_session, learner, session_id};
+use crate::samples::{answer_id, at, commit, erased, full_session, learner, session_id};
 
-contract!(nothing_is_left_of_a_learner_and_all_of_the_others, an_answer_under_way_comes_to_nothing);
+contract!(
+    nothing_is_left_of_a_learner_and_all_of_the_others,
+    an_answer_under_way_comes_to_nothing,
+    a_job_that_is_made_meanwhile_comes_to_nothing,
+);
 
 /// A learner with something of everything.
 async fn practised(records: &dyn Records, n: u128) {
@@ -39,7 +43,7 @@ async fn nothing_is_left_of_a_learner_and_all_of_the_others(records: Arc<dyn Rec
         practised(&*records, n).await;
     }
     assert_eq!(records.learner_created(learner(1)).await.unwrap(), Some(at(0)));
-    records.erase_learner(learner(1)).await.unwrap();
+    records.erase_learner(learner(1), &erased(learner(1))).await.unwrap();
 
     assert_eq!(records.learner_created(learner(1)).await.unwrap(), None);
     assert_eq!(records.session(session_id(1)).await.unwrap(), None);
@@ -49,7 +53,8 @@ async fn nothing_is_left_of_a_learner_and_all_of_the_others(records: Arc<dyn Rec
     assert_eq!(records.learner_state(learner(1)).await.unwrap(), None);
     assert_eq!(records.redeem_link(LinkHash([1; 32]), at(1)).await.unwrap(), None);
     let id = learner(1).to_string();
-    let events = records.outbox_after(0, 9).await.unwrap();
+    let mut events = records.outbox_after(0, 9).await.unwrap();
+    assert_eq!(events.pop().unwrap().event, erased(learner(1)), "which nothing else tells of");
     assert!(!format!("{events:?}").contains(&id), "{events:?}");
     let jobs = records.lease_jobs("webhook", at(0), at(1), 9).await.unwrap();
     assert!(!format!("{jobs:?}").contains(&id), "{jobs:?}");
@@ -58,7 +63,7 @@ async fn nothing_is_left_of_a_learner_and_all_of_the_others(records: Arc<dyn Rec
     assert_eq!(records.answers_after(0, 9).await.unwrap().len(), 1);
     assert_eq!(records.sessions_of(learner(2), None, 9).await.unwrap().items.len(), 2);
     assert_eq!(records.learner_state(learner(2)).await.unwrap().unwrap().version, 1);
-    let again = records.erase_learner(learner(1)).await;
+    let again = records.erase_learner(learner(1), &erased(learner(1))).await;
     assert!(matches!(again, Err(Error::NotFound("learner"))), "{again:?}");
 }
 
@@ -73,11 +78,41 @@ async fn an_answer_under_way_comes_to_nothing(records: Arc<dyn Records>) {
         if round % 2 == 0 {
             tokio::task::yield_now().await;
         }
-        records.erase_learner(learner(round)).await.unwrap();
+        let erased = erased(learner(round));
+        records.erase_learner(learner(round), &erased).await.unwrap();
         // Stored before and erased, or refused after.
         let _ = task.await.unwrap();
         assert_eq!(records.answer(answer_id(round)).await.unwrap(), None);
         assert_eq!(records.learner_state(learner(round)).await.unwrap(), None);
         assert_eq!(records.session(session.id).await.unwrap(), None);
+    }
+}
+
+/// Someone has read the learner's event and is about to make a job of it.
+async fn a_job_that_is_made_meanwhile_comes_to_nothing(records: Arc<dyn Records>) {
+    for round in 0..20 {
+        let owner = learner(round);
+        practised(&*records, round).await;
+        let read = records.outbox_after(0, 9).await.unwrap();
+        let job = NewJob {
+            id: Uuid::from_u128(1_000 + round),
+            kind: "late".into(),
+            payload: json!({ "event": read.last().unwrap().event.payload }),
+            learner: Some(owner),
+            due: at(0),
+        };
+        let upto = read.last().unwrap().sequence;
+        let task = tokio::spawn({
+            let records = records.clone();
+            async move { records.outbox_acknowledge(upto, &[job]).await }
+        });
+        if round % 2 == 0 {
+            tokio::task::yield_now().await;
+        }
+        records.erase_learner(owner, &erased(owner)).await.unwrap();
+        task.await.unwrap().unwrap();
+        let jobs = records.lease_jobs("late", at(0), at(1), 9).await.unwrap();
+        assert_eq!(jobs, []);
+        records.outbox_acknowledge(u64::MAX, &[]).await.unwrap();
     }
 }

@@ -26,6 +26,11 @@ fn job(n: u128, due: i64) -> NewJob {
 }
 
 async fn add(records: &dyn Records, jobs: &[NewJob]) {
+    for learner in jobs.iter().filter_map(|job| job.learner) {
+        if !records.learner_exists(learner).await.unwrap() {
+            records.create_learner(learner, at(0)).await.unwrap();
+        }
+    }
     records.outbox_acknowledge(0, jobs).await.unwrap();
 }
 

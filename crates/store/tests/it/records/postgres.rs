@@ -74,6 +74,59 @@ async fn answers_of_a_month_lie_in_its_partition() {
 }
 
 #[tokio::test]
+async fn a_month_that_is_over_is_dropped_as_a_partition() {
+    let (url, records) = opened().await;
+    let options = PostgresOptions::new(&url).unwrap();
+    let months = async || {
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        let months: Vec<String> = sqlx::query_scalar(
+            "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+             WHERE inhparent = 'answers'::regclass ORDER BY relname",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+        months
+    };
+    let opened_with = months().await;
+    records.prepare_months("2023-11-14T00:00:00Z".parse().unwrap()).await.unwrap();
+    let of_2023 = ["answers_2023_11", "answers_2023_12", "answers_2024_01"];
+    assert_eq!(months().await[..3], of_2023);
+    records.drop_months("2023-12-31T23:59:59Z".parse().unwrap()).await.unwrap();
+    assert_eq!(months().await[..2], of_2023[1..]);
+    records.drop_months("2024-02-01T00:00:00Z".parse().unwrap()).await.unwrap();
+    assert_eq!(months().await, opened_with);
+
+    let missing = async || Postgres::diagnose(&options).await.unwrap().missing_months.unwrap();
+    assert_eq!(missing().await, [""; 0]);
+    let next = Timestamp::now().strftime("%Y-%m").to_string();
+    records.drop_months("2999-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+    let found = missing().await;
+    assert_eq!((found.len(), &found[0]), (2, &next));
+    records.prepare_months(Timestamp::now()).await.unwrap();
+    assert_eq!(missing().await, [""; 0]);
+}
+
+/// What holds up the work on partitions holds up that alone.
+#[tokio::test]
+async fn dropping_a_month_gives_way_to_whoever_reads_it() {
+    let (url, records) = opened().await;
+    let session = begun(&records, session_id(1), learner(1)).await;
+    records.prepare_months("2023-11-14T00:00:00Z".parse().unwrap()).await.unwrap();
+    let mut reader = PgConnection::connect(&url).await.unwrap();
+    let mut reading = reader.begin().await.unwrap();
+    sqlx::query("SELECT count(*) FROM answers").execute(&mut *reading).await.unwrap();
+    let end = "2024-02-01T00:00:00Z".parse().unwrap();
+    let refused = records.drop_months(end).await;
+    assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    let outcome = records.commit_answer(&commit(answer_id(1), &session)).await.unwrap();
+    assert_eq!(outcome, CommitOutcome::Committed { sequence: 1 });
+    reading.rollback().await.unwrap();
+    records.drop_months(end).await.unwrap();
+    assert_eq!(records.answers_after(0, 9).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn connections_cut_by_the_server_are_replaced_unnoticed() {
     let (url, records) = opened().await;
     let mut session = begun(&records, session_id(1), learner(1)).await;
