@@ -1,4 +1,4 @@
-"""One command: split, fine-tune, teach, calibrate, report, write the model files, and measure them again as written."""
+"""One command: split, fine-tune, teach, calibrate, measure the files as written; then train on all rows what is to be used."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ def main() -> None:
     rows = data.read_rows(parsed.data)
     if parsed.licence_clear:
         rows = [row for row in rows if row.source in data.LICENCE_CLEAR]
-    split = data.split_rows(rows)
+    split = data.split_rows(rows, parsed.without)
     data.write_rows(options.work / "dev.jsonl", split.dev)
     data.write_rows(options.work / "test.jsonl", split.test)
     figures = run(split, options)
@@ -36,6 +36,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, default=Path("work"), help="checkpoints, split, report (default: work)")
     parser.add_argument(
         "--teacher", type=Path, help="folder of an earlier model of the same split that teaches, instead of training one"
+    )
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        choices=data.SOURCES,
+        help="sources not to learn from but to be measured on; no model for use is written",
     )
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     parser.add_argument("--threads", type=int, default=1, help="results are the same for the same number (default: 1)")

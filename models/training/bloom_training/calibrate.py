@@ -1,12 +1,13 @@
 """Calibration on rows the weights have not learned from: convex problems, pulled to "no change" by a ridge."""
 
 from collections import Counter
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bloom_training.cascade import BothCalibration, StudentCalibration, logit, mixture
+from bloom_training.cascade import BothCalibration, Cascade, StudentCalibration, certainty, logit, mixture
 from bloom_training.data import LEVELS, SOURCES, Row
 from bloom_training.lessons import GENERAL, HEADS
 from bloom_training.model import BloomModel
@@ -17,33 +18,83 @@ RIDGE = 5.0
 """Strength of the pull to "no change", in rows: small sources move their head little."""
 
 
-def calibrate_heads(model: BloomModel, pooled: Tensor, rows: list[Row]) -> None:
-    """Gives each head one scale and a bias by level, in place.
+@dataclass(frozen=True)
+class Opinions:
+    """What uncalibrated networks say of some rows.
 
-    Args:
-        model: whose heads are adjusted.
-        pooled: vectors of ``rows``, shape [rows, HIDDEN].
-        rows: not seen in training.
+    Attributes:
+        heads: the encoder's logits by head, shape [rows, heads, 6].
+        student: the student's logits, shape [rows, 6].
+        route: the student's logits of the heads to hear, shape [rows, heads].
     """
+
+    heads: Tensor
+    student: Tensor
+    route: Tensor
+
+    def first(self, count: int) -> "Opinions":
+        """Those on the first ``count`` rows."""
+        return Opinions(self.heads[:count], self.student[:count], self.route[:count])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is fitted to opinions on rows not learned from; it holds for any networks of the same recipe.
+
+    Attributes:
+        scale: one factor a head, shape [heads].
+        bias: by head and level, shape [heads, 6].
+        sharpness: factor of the route, a scalar.
+        shift: of the route, by head, shape [heads].
+        cascade: how both paths' opinions become probabilities, and when the student stops.
+    """
+
+    scale: Tensor
+    bias: Tensor
+    sharpness: Tensor
+    shift: Tensor
+    cascade: Cascade
+
+    @torch.no_grad()
+    def apply(self, student: Student, encoder: BloomModel) -> None:
+        """Folds what concerns heads and route into their tensors, in place."""
+        encoder.heads.weight *= self.scale[:, None, None]
+        encoder.heads.bias.copy_(encoder.heads.bias * self.scale[:, None] + self.bias)
+        student.route.weight *= self.sharpness
+        student.route.bias.copy_(student.route.bias * self.sharpness + self.shift)
+
+
+def calibrate(opinions: Opinions, rows: list[Row], stop_share: float) -> Calibration:
+    """Fits heads, route and both paths in this order; the student stops at the ``stop_share`` of the rows it is surest of."""
+    targets = torch.tensor([row.target.tolist() for row in rows])
+    scale, bias = calibrate_heads(opinions.heads, rows)
+    heads = torch.sigmoid(opinions.heads * scale[:, None] + bias)
+    sharpness, shift = calibrate_route(opinions.route, heads, rows)
+    mixed = mixture(heads, opinions.route * sharpness + shift)
+    alone = calibrate_student(opinions.student, targets)
+    stop = float(certainty(alone(opinions.student)).quantile(1 - stop_share))
+    cascade = Cascade(alone, calibrate_both(mixed, opinions.student, targets), round(stop, 4))
+    return Calibration(scale, bias, sharpness, shift, cascade)
+
+
+def calibrate_heads(heads: Tensor, rows: list[Row]) -> tuple[Tensor, Tensor]:
+    """One scale for each head [heads] and a bias by head and level [heads, 6], from its logits on the rows of its source."""
     targets = torch.tensor([row.target.tolist() for row in rows])
     own = torch.tensor([HEADS.index(SOURCES[row.source].head) for row in rows])
-    with torch.no_grad():
-        head_logits = model.heads(pooled)
-        for head in range(len(HEADS)):
-            mine = torch.ones_like(own, dtype=torch.bool) if head == GENERAL else own == head
-            scale, bias = _platt(head_logits[mine, head], targets[mine], by_level=False)
-            model.heads.weight[head] *= scale
-            model.heads.bias[head] = model.heads.bias[head] * scale + bias
+    scales, biases = torch.ones(len(HEADS)), torch.zeros(len(HEADS), len(LEVELS))
+    for head in range(len(HEADS)):
+        mine = torch.ones_like(own, dtype=torch.bool) if head == GENERAL else own == head
+        scales[head : head + 1], biases[head] = _platt(heads[mine, head], targets[mine], by_level=False)
+    return scales, biases
 
 
-def calibrate_route(student: Student, route: Tensor, heads: Tensor, rows: list[Row]) -> None:
-    """Sharpens the student's route and shifts it by head, in place, so that the heads' mixture is likeliest.
+def calibrate_route(route: Tensor, heads: Tensor, rows: list[Row]) -> tuple[Tensor, Tensor]:
+    """Sharpness of the student's route (a scalar) and a shift by head [heads] with which the heads' mixture is likeliest.
 
     Every source counts the same in this, however many rows it has.
 
     Args:
-        student: whose route is adjusted.
-        route: its route logits on ``rows``, shape [rows, heads].
+        route: the route's logits on ``rows``, shape [rows, heads].
         heads: the encoder's probabilities by each head, shape [rows, heads, 6].
         rows: not seen in training.
     """
@@ -58,9 +109,7 @@ def calibrate_route(student: Student, route: Tensor, heads: Tensor, rows: list[R
         return (weights * entropy).sum() + RIDGE * ((sharpness - 1).square() + shift.square().sum())
 
     minimise([sharpness, shift], loss)
-    with torch.no_grad():
-        student.route.weight *= sharpness
-        student.route.bias.copy_(student.route.bias * sharpness + shift)
+    return sharpness.detach(), shift.detach()
 
 
 def calibrate_student(student: Tensor, targets: Tensor) -> StudentCalibration:

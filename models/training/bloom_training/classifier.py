@@ -14,7 +14,7 @@ from bloom_training.data import LEVELS, Row
 from bloom_training.model import BloomModel
 from bloom_training.student import Student
 
-VERSION = "bloom-2"
+VERSION = "bloom-3"
 _DIGITS = 6
 
 

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -56,11 +56,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to learn from, to steer and calibrate by, and to report on; near-duplicates never straddle two of them."""
+    """Rows to learn from, to steer and calibrate by, and to report on; near-duplicates never straddle two of these.
+
+    ``unseen`` holds the rows of sources that none of the other parts has.
+    """
 
     train: list[Row]
     dev: list[Row]
     test: list[Row]
+    unseen: list[Row] = field(default_factory=list)
 
 
 def read_rows(folder: Path) -> list[Row]:
@@ -80,10 +84,16 @@ def read_rows(folder: Path) -> list[Row]:
     return rows
 
 
-def split_rows(rows: list[Row]) -> Split:
-    """85 % train, 5 % dev, 10 % test by a hash of the cluster, so the split does not depend on order or seed."""
+def split_rows(rows: list[Row], unseen: Collection[str] = ()) -> Split:
+    """85 % train, 5 % dev, 10 % test by a hash of the cluster, so the split does not depend on order or seed.
+
+    Rows of the sources ``unseen`` are kept apart.
+    """
     parts = Split([], [], [])
     for row in rows:
+        if row.source in unseen:
+            parts.unseen.append(row)
+            continue
         share = int.from_bytes(hashlib.sha256(f"cluster {row.cluster}".encode()).digest()[:4], "big") / 2**32
         part = parts.train if share < 0.85 else parts.dev if share < 0.9 else parts.test
         part.append(row)
@@ -111,9 +121,9 @@ def pad(texts: list[list[int]]) -> tuple[Tensor, Tensor]:
     return ids, torch.arange(longest)[None, :] < lengths[:, None]
 
 
-def epoch_batches(rows: list[Row], lengths: list[int], batch: int, seed: int) -> list[list[int]]:
-    """Row numbers of one epoch's batches: shuffled, then grouped by length within windows of 50 batches."""
-    order = [index for index, row in enumerate(rows) for _ in range(SOURCES[row.source].repeats)]
+def epoch_batches(repeats: list[int], lengths: list[int], batch: int, seed: int) -> list[list[int]]:
+    """Row numbers of one epoch's batches: each as often as it repeats, shuffled, then grouped by length within windows of 50 batches."""
+    order = [index for index, times in enumerate(repeats) for _ in range(times)]
     chance = random.Random(seed)
     chance.shuffle(order)
     batches = []

@@ -1,6 +1,5 @@
 """Fine-tuning of the encoder: recipe, what each head is taught, and a loop that can be stopped and taken up again."""
 
-import copy
 import dataclasses
 import random
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ class Recipe:
     """What is tuned.
 
     Attributes:
-        epochs: passes over the rows, each row as often as its source says.
+        epochs: passes over the rows, each row as often as its lesson repeats.
         batch: texts a step.
         rate: peak learning rate of the last layer; linear warm-up over 6 % of the steps, then linear decay to 0.
         rate_decay: factor of the rate from each layer to the one below it. Word embeddings stay as they are.
@@ -70,7 +69,7 @@ def fit(
     batches = [
         batch
         for epoch in range(recipe.epochs)
-        for batch in epoch_batches(rows, lengths, recipe.batch, recipe.seed * 1000 + epoch)
+        for batch in epoch_batches(lessons.repeats.tolist(), lengths, recipe.batch, recipe.seed * 1000 + epoch)
     ]
     run = _Run(model, recipe, len(batches), identity=f"{dataclasses.asdict(recipe)} {len(rows)}")
     run.resume(checkpoint)
@@ -88,14 +87,6 @@ def fit(
     progress.close()
     model.load_state_dict(run.average, strict=False)
     return model.eval()
-
-
-def mean_of(models: list[BloomModel]) -> BloomModel:
-    """The model of mean weights; sound for models that went on from one start (Wortsman et al., "Model soups", 2022)."""
-    soup = copy.deepcopy(models[0])
-    states = [model.state_dict() for model in models]
-    soup.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
-    return soup.eval()
 
 
 def _loss(head_logits: Tensor, lessons: Lessons, batch: list[int]) -> Tensor:

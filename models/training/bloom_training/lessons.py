@@ -16,7 +16,7 @@ GENERAL = HEADS.index("general")
 GENERAL_WEIGHT = 0.5
 LABEL_SHARE = 0.5
 """Share of a row's own labels in its target; the rest is the teacher's opinion."""
-EXAM_WEIGHT = 0.3
+EXAM_WEIGHT = 0.6
 """Weight of the specialists' opinion on a question of another source; they are not asked about learning objectives."""
 
 
@@ -28,11 +28,13 @@ class Lessons:
         targets: probability of each level by each head's convention, shape [rows, heads, 6].
         weights: how much each head learns from the row, shape [rows, heads].
         heads: the head of each row's source, shape [rows]; what the student's route is taught.
+        repeats: times the encoder sees a row in one epoch, shape [rows].
     """
 
     targets: Tensor
     weights: Tensor
     heads: Tensor
+    repeats: Tensor
 
 
 def from_labels(rows: list[Row]) -> Lessons:
@@ -42,7 +44,8 @@ def from_labels(rows: list[Row]) -> Lessons:
     targets = torch.tensor(np.stack([row.target for row in rows]))
     weights = F.one_hot(heads, len(HEADS)) * trust[:, None]
     weights[:, GENERAL] = GENERAL_WEIGHT * trust
-    return Lessons(targets[:, None, :].repeat(1, len(HEADS), 1), weights, heads)
+    repeats = torch.tensor([SOURCES[row.source].repeats for row in rows])
+    return Lessons(targets[:, None, :].repeat(1, len(HEADS), 1), weights, heads, repeats)
 
 
 def from_opinions(rows: list[Row], teacher: Tensor, specialists: Tensor) -> Lessons:
@@ -59,7 +62,7 @@ def from_opinions(rows: list[Row], teacher: Tensor, specialists: Tensor) -> Less
     asked = (plain.heads != EXAM) & (plain.heads != OBJECTIVES)
     targets[asked, EXAM] = specialists[asked]
     weights[asked, EXAM] = EXAM_WEIGHT
-    return Lessons(targets, weights, plain.heads)
+    return Lessons(targets, weights, plain.heads, plain.repeats)
 
 
 def for_exam_head(specialists: Tensor) -> Lessons:
@@ -67,10 +70,11 @@ def for_exam_head(specialists: Tensor) -> Lessons:
     count = len(specialists)
     weights = torch.zeros(count, len(HEADS))
     weights[:, EXAM] = EXAM_WEIGHT
-    return Lessons(specialists[:, None, :].repeat(1, len(HEADS), 1), weights, torch.full((count,), EXAM))
+    once = torch.ones(count, dtype=torch.long)
+    return Lessons(specialists[:, None, :].repeat(1, len(HEADS), 1), weights, torch.full((count,), EXAM), once)
 
 
 def both(first: Lessons, second: Lessons) -> Lessons:
     """Lessons on the rows of the first and then those of the second."""
-    names = ("targets", "weights", "heads")
+    names = ("targets", "weights", "heads", "repeats")
     return Lessons(*(torch.cat([getattr(first, name), getattr(second, name)]) for name in names))

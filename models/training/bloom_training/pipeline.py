@@ -1,7 +1,6 @@
-"""The stages of training, in order; each one's result is kept, so that an interrupted run goes on where it stopped."""
+"""The whole training: a trial on part of the rows, measured on the others, whose encoder then goes on over all of them."""
 
 import copy
-import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,28 +8,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
 
-from bloom_training import artifact, base, distil, embedding, lessons, metrics, predict, specialist, word_vectors
-from bloom_training.calibrate import calibrate_both, calibrate_heads, calibrate_route, calibrate_student
-from bloom_training.cascade import Cascade, certainty, mixture
+from bloom_training import artifact, base, embedding, lessons, metrics, predict, word_vectors
+from bloom_training.calibrate import Calibration, Opinions, calibrate
 from bloom_training.classifier import Classifier
-from bloom_training.data import LEVELS, Row, Split, tokenise
-from bloom_training.distil import StudentRecipe
-from bloom_training.fit import Recipe, fit, mean_of, new_model
-from bloom_training.lessons import Lessons
+from bloom_training.course import Course, Networks
+from bloom_training.data import Row, Split
+from bloom_training.fit import Recipe, fit, new_model
 from bloom_training.model import BloomModel
-from bloom_training.polish import refit_exam_head
-from bloom_training.specialist import SpecialistRecipe
 from bloom_training.stages import kept
-from bloom_training.student import Student
 
-SOUP = 2
-SOUP_RECIPE = Recipe(epochs=2, rate=1e-4, head_rate=3e-4, frozen_layers=2)
-MIXED_EXAM = 4000
-"""Texts mixed of exam questions that the specialists give their opinion on."""
+TRIAL_EPOCHS = 2
+"""Of the encoder over train."""
+FINAL_EPOCHS = 1
+"""Of the encoder over all rows, in which dev and test, new to it, repeat."""
 STOP_SHARE = 0.65
-"""Share of the dev texts, the surest ones, that the student answers alone."""
+"""Share of the texts calibrated by, the surest ones, that the student answers alone."""
 ABSTAIN = 0.5
 """Answers whose calibrated confidence is below this, so more likely wrong than right, are called not sure."""
 
@@ -46,29 +39,48 @@ class Options:
 
 
 def run(split: Split, options: Options) -> dict:
-    """Trains on ``split.train``, steers and calibrates by ``split.dev``, writes the files and measures them on ``split.test``."""
+    """Trains on ``split.train``, measures that on ``split.test``; its encoder goes on over all three parts to what is written for use.
+
+    The model for use has the measured one's student and is calibrated by that one's opinions on all rows which it has not learned from.
+    If there are rows of unseen sources, the first model is measured on them too, and none is written for use.
+    """
     tokenizer, old_ids = base.pruned_tokenizer()
     start = new_model(tokenizer, old_ids)
     words = kept(options.work / "words.pt", "words", lambda: {"words": torch.tensor(word_vectors.distil(start, tokenizer))})
-    teacher = _teacher(split, tokenizer, old_ids, options)
-    opinion, on_mixed = _specialists(split, tokenizer, old_ids, options)
-    heard = kept(
-        options.work / "heard.pt",
-        f"{len(split.train)}",
-        lambda: {"heard": predict.by_head(teacher, tokenizer, split.train, rough=True)},
-    )
-    taught = lessons.from_opinions(split.train, heard["heard"], opinion)
-    encoder = _encoder(split, taught, on_mixed, teacher, tokenizer, options)
-    student = _student(split, taught, teacher, tokenizer, words["words"].numpy(), options)
-    classifier = join(split, tokenizer, student, encoder, words["words"].numpy())
-    artifact.write(options.out, classifier.to_artifact())
-    written = Classifier.from_artifact(artifact.read(options.out))
-    return {
+    vectors = words["words"].numpy()
+
+    def course(teacher: BloomModel, fresh: list[Row], epochs: int, folder: str) -> Course:
+        place = options.work / folder
+        return Course(tokenizer, old_ids, vectors, teacher, split.train, fresh, epochs, place, options.seed)
+
+    trial = course(_teacher(split, tokenizer, old_ids, options), [], TRIAL_EPOCHS, "trial").networks()
+    fresh = split.dev + split.test
+    final = None if split.unseen else course(trial.encoder, fresh, FINAL_EPOCHS, "final").encoder()
+    said = kept(options.work / "trial" / "opinions.pt", f"{len(fresh)}", lambda: vars(trial.opinions(tokenizer, fresh)))
+    opinions = Opinions(**said)
+    if final is not None:
+        calibration = calibrate(opinions, fresh, STOP_SHARE)
+        artifact.write(options.out, joined(tokenizer, Networks(trial.student, final), calibration, vectors).to_artifact())
+    by_dev = calibrate(opinions.first(len(split.dev)), split.dev, STOP_SHARE)
+    in_float = joined(tokenizer, trial, by_dev, vectors)
+    artifact.write(options.work / "trial" / "model", in_float.to_artifact())
+    written = Classifier.from_artifact(artifact.read(options.work / "trial" / "model"))
+    figures = {
         "rows": {"train": len(split.train), "dev": len(split.dev), "test": len(split.test)},
-        "sha256": {name: hashlib.sha256((options.out / name).read_bytes()).hexdigest() for name in artifact.FILES},
-        **_measured(split, classifier, written),
+        **_measured(split.test, in_float, written),
         "embedding": _embedding(split, written, start, options.seed),
     }
+    if final is None:
+        return {**figures, "unseen": _unseen(split.unseen, written)}
+    sums = {name: hashlib.sha256((options.out / name).read_bytes()).hexdigest() for name in artifact.FILES}
+    return {**figures, "sha256": sums}
+
+
+def joined(tokenizer: Tokenizer, networks: Networks, calibration: Calibration, words: np.ndarray) -> Classifier:
+    """Both networks, calibrated, as one model."""
+    student, encoder = copy.deepcopy(networks.student), copy.deepcopy(networks.encoder)
+    calibration.apply(student, encoder)
+    return Classifier(tokenizer, student, encoder, calibration.cascade, words, ABSTAIN)
 
 
 def _teacher(split: Split, tokenizer: Tokenizer, old_ids: np.ndarray, options: Options) -> BloomModel:
@@ -82,102 +94,25 @@ def _teacher(split: Split, tokenizer: Tokenizer, old_ids: np.ndarray, options: O
     return fit(teacher, tokenizer, split.train, lessons.from_labels(split.train), recipe, options.work / "teacher.pt")
 
 
-def _specialists(split: Split, tokenizer: Tokenizer, old_ids: np.ndarray, options: Options) -> tuple[Tensor, Lessons]:
-    """Mean opinion of the specialists: on each training row (0 where they are not asked), and as lessons on mixed exam texts."""
-    recipe = SpecialistRecipe(seed=100 * options.seed)
-    exam = [row for row in split.train if row.source == specialist.SOURCE]
-    asked = [index for index, row in enumerate(split.train) if row.source in specialist.ASKED]
-    mixed = _mixed_exam(split, options.seed)
-
-    def ask(seed: int) -> dict[str, Tensor]:
-        expert = specialist.train(new_model(tokenizer, old_ids), tokenizer, exam, recipe, seed)
-        rows = [split.train[index] for index in asked] + mixed
-        return {"opinion": specialist.opinion(expert, tokenizer, rows)}
-
-    opinion = torch.zeros(len(asked) + len(mixed), len(LEVELS))
-    identity = f"{dataclasses.asdict(recipe)} {len(exam)} {len(opinion)}"
-    for seed in range(recipe.seed, recipe.seed + recipe.count):
-        opinion += kept(options.work / f"specialist-{seed}.pt", identity, lambda: ask(seed))["opinion"] / recipe.count
-    on_rows = torch.zeros(len(split.train), len(LEVELS))
-    on_rows[asked] = opinion[: len(asked)]
-    return on_rows, lessons.for_exam_head(opinion[len(asked) :])
-
-
-def _mixed_exam(split: Split, seed: int) -> list[Row]:
-    exam = [row for row in split.train if row.source == specialist.SOURCE]
-    return distil.mixed_texts(exam, MIXED_EXAM, seed)
-
-
-def _encoder(
-    split: Split, taught: Lessons, on_mixed: Lessons, teacher: BloomModel, tokenizer: Tokenizer, options: Options
-) -> BloomModel:
-    """The mean of several encoders that go on from the teacher with batches in different order ("soup"), its exam head refitted."""
-
-    def cook() -> dict[str, Tensor]:
-        encoders = []
-        for number in range(SOUP):
-            recipe = dataclasses.replace(SOUP_RECIPE, seed=options.seed + 10 + number)
-            checkpoint = options.work / f"encoder-{number}.pt"
-            encoders.append(fit(copy.deepcopy(teacher), tokenizer, split.train, taught, recipe, checkpoint))
-        soup = mean_of(encoders)
-        rows = split.train + _mixed_exam(split, options.seed)
-        refit_exam_head(soup, predict.pooled_vectors(soup, tokenizer, rows, rough=True), lessons.both(taught, on_mixed))
-        return soup.state_dict()
-
-    encoder = copy.deepcopy(teacher)
-    identity = f"{SOUP} {dataclasses.asdict(SOUP_RECIPE)} {options.seed} {len(split.train)}"
-    encoder.load_state_dict(kept(options.work / "encoder.pt", identity, cook))
-    return encoder
-
-
-def _student(
-    split: Split, taught: Lessons, teacher: BloomModel, tokenizer: Tokenizer, words: np.ndarray, options: Options
-) -> Student:
-    """Taught what each text's own head is taught, and what the teacher's general head says of as many mixed texts."""
-    recipe = StudentRecipe(seed=options.seed)
-    mixed = distil.mixed_texts(split.train, round(recipe.mixed * len(split.train)), recipe.seed)
-    texts = tokenise(tokenizer, split.train + mixed)
-
-    def teach() -> dict[str, Tensor]:
-        own = taught.targets[torch.arange(len(split.train)), taught.heads]
-        said = predict.by_head(teacher, tokenizer, mixed, rough=True)[:, lessons.GENERAL]
-        conventions = torch.cat([taught.heads, torch.full((len(mixed),), distil.UNKNOWN)])
-        student = distil.new_student(tokenizer, words, recipe.seed)
-        return distil.teach(student, texts, torch.cat([own, said]), conventions, recipe).state_dict()
-
-    student = Student(tokenizer.get_vocab_size())
-    student.load_state_dict(kept(options.work / "student.pt", distil.identity(recipe, len(texts)), teach))
-    return student.eval()
-
-
-def join(
-    split: Split, tokenizer: Tokenizer, student: Student, encoder: BloomModel, words: np.ndarray
-) -> Classifier:
-    """Both networks with the route, the calibration of both paths and the certainty to stop at, all from the dev rows."""
-    calibrate_heads(encoder, predict.pooled_vectors(encoder, tokenizer, split.dev), split.dev)
-    heads = predict.by_head(encoder, tokenizer, split.dev)
-    logits, route = predict.student_logits(student, tokenizer, split.dev)
-    calibrate_route(student, route, heads, split.dev)
-    logits, route = predict.student_logits(student, tokenizer, split.dev)
-    targets = torch.tensor(metrics.targets(split.dev), dtype=torch.float32)
-    alone = calibrate_student(logits, targets)
-    stop = float(certainty(alone(logits)).quantile(1 - STOP_SHARE))
-    cascade = Cascade(alone, calibrate_both(mixture(heads, route), logits, targets), round(stop, 4))
-    return Classifier(tokenizer, student, encoder, cascade, words, ABSTAIN)
-
-
-def _measured(split: Split, classifier: Classifier, written: Classifier) -> dict:
+def _measured(rows: list[Row], classifier: Classifier, written: Classifier) -> dict:
     """Figures on the test rows: in float, as written, of each path alone, and for other shares of the student."""
-    in_float, answers = classifier.answers(split.test), written.answers(split.test)
+    in_float, answers = classifier.answers(rows), written.answers(rows)
     return {
-        "test_float": metrics.report(split.test, in_float.probabilities.numpy()),
-        "test_as_written": metrics.report(split.test, answers.probabilities.numpy()),
-        "test_student_alone": metrics.report(split.test, answers.student.numpy()),
-        "test_encoder_always": metrics.report(split.test, answers.both.numpy()),
-        "answered_by_student": metrics.share_by_source(split.test, answers.stopped.numpy()),
-        "shares": metrics.by_share(split.test, answers.student.numpy(), answers.both.numpy(), answers.certainty.numpy()),
+        "test_float": metrics.report(rows, in_float.probabilities.numpy()),
+        "test_as_written": metrics.report(rows, answers.probabilities.numpy()),
+        "test_student_alone": metrics.report(rows, answers.student.numpy()),
+        "test_encoder_always": metrics.report(rows, answers.both.numpy()),
+        "answered_by_student": metrics.share_by_source(rows, answers.stopped.numpy()),
+        "shares": metrics.by_share(rows, answers.student.numpy(), answers.both.numpy(), answers.certainty.numpy()),
         "largest_change_by_rounding": round(float((in_float.both - answers.both).abs().max()), 4),
     }
+
+
+def _unseen(rows: list[Row], written: Classifier) -> dict:
+    """Figures on sources that no network has learned from: as written, and of each path alone."""
+    answers = written.answers(rows)
+    paths = {"as_written": answers.probabilities, "student_alone": answers.student, "encoder_always": answers.both}
+    return {path: metrics.report(rows, probabilities.numpy()) for path, probabilities in paths.items()}
 
 
 def _embedding(split: Split, written: Classifier, start: BloomModel, seed: int) -> dict:

@@ -37,9 +37,14 @@ def student_logits(student: Student, tokenizer: Tokenizer, rows: list[Row]) -> t
 
 
 @torch.no_grad()
+def head_logits(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], rough: bool = False) -> Tensor:
+    """The encoder's logits by each head, shape [rows, heads, 6]; ``rough`` as for the vectors."""
+    return model.heads(pooled_vectors(model, tokenizer, rows, rough))
+
+
 def by_head(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], rough: bool = False) -> Tensor:
-    """The encoder's probabilities by each head, shape [rows, heads, 6]; ``rough`` as for the vectors."""
-    return torch.sigmoid(model.heads(pooled_vectors(model, tokenizer, rows, rough)))
+    """The probabilities that ``head_logits`` are of."""
+    return torch.sigmoid(head_logits(model, tokenizer, rows, rough))
 
 
 def decide(probability: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from bloom_training import (
     base,
     calibrate,
     cascade,
+    course,
     data,
     distil,
     fit,
@@ -63,6 +64,13 @@ def test_split_keeps_clusters_together_and_does_not_depend_on_order() -> None:
     assert len(split.train) + len(split.dev) + len(split.test) == 3000
     assert {row.text for row in split.test} == {row.text for row in reversed_split.test}
     assert 0.07 < len(split.test) / 3000 < 0.13
+
+
+def test_sources_left_out_are_kept_apart() -> None:
+    split = data.split_rows(rows(60), ["aeqg2024", "kaggle8k"])
+    assert {row.source for row in split.unseen} == {"aeqg2024", "kaggle8k"}
+    assert len(split.unseen) == 24
+    assert {row.source for row in split.train} == {"edm2022", "yahya2012", "vmd7_extra"}
 
 
 def test_tokenizer_keeps_symbols_and_reads_special_names_as_text() -> None:
@@ -132,18 +140,12 @@ def test_frozen_layers_stay_as_they_are_and_the_others_learn(tmp_path: Path) -> 
     assert same == [True, True, False, False, False, False]
 
 
-def test_mean_of_models_is_the_mean_of_their_weights() -> None:
-    models = [BloomModel(6, 8, 2, 6) for _ in range(2)]
-    soup = fit.mean_of(models)
-    expected = (models[0].layers[1].up.weight + models[1].layers[1].up.weight) / 2
-    assert torch.allclose(soup.layers[1].up.weight, expected)
-
-
 def test_labels_teach_the_head_of_their_source_and_the_general_head() -> None:
     taught = lessons.from_labels([Row("a", ("apply",), "kaggle8k", 0), Row("b", ("create", "apply"), "edm2022", 1)])
     assert taught.heads.tolist() == [lessons.HEADS.index("exam_noisy"), lessons.OBJECTIVES]
     assert (taught.weights > 0).sum(1).tolist() == [2, 2]
     assert taught.targets[1, lessons.OBJECTIVES].tolist() == [0, 0, 1, 0, 0, 1]
+    assert taught.repeats.tolist() == [1, 1]
 
 
 def test_specialists_teach_the_exam_head_about_other_questions_but_not_about_objectives() -> None:
@@ -162,6 +164,12 @@ def test_mixed_exam_texts_teach_the_exam_head_alone_and_follow_the_rows() -> Non
     assert joined.targets.shape == (5, len(lessons.HEADS), 6)
     assert joined.weights[3:].nonzero()[:, 1].tolist() == [lessons.EXAM] * 2
     assert torch.equal(joined.targets[3:, lessons.EXAM], said)
+    assert joined.repeats.tolist() == [1, 4, 1, 1, 1]
+
+
+def test_an_epoch_has_each_row_as_often_as_it_repeats() -> None:
+    batches = data.epoch_batches([1, 3, 2], [5, 6, 7], 4, 1)
+    assert sorted(index for batch in batches for index in batch) == [0, 1, 1, 1, 2, 2]
 
 
 def test_a_run_writes_a_model_that_reads_back_and_a_second_run_repeats_it(
@@ -170,10 +178,10 @@ def test_a_run_writes_a_model_that_reads_back_and_a_second_run_repeats_it(
     torch.set_num_threads(1)
     short = {"epochs": 1, "batch": 8}
     monkeypatch.setattr(pipeline, "Recipe", lambda seed: fit.Recipe(**short, seed=seed))
-    monkeypatch.setattr(pipeline, "SOUP_RECIPE", fit.Recipe(**short, frozen_layers=5))
-    monkeypatch.setattr(pipeline, "SpecialistRecipe", lambda seed: specialist.SpecialistRecipe(**short, count=1, seed=seed))
-    monkeypatch.setattr(pipeline, "StudentRecipe", lambda seed: distil.StudentRecipe(**short, seed=seed))
-    monkeypatch.setattr(pipeline, "MIXED_EXAM", 5)
+    monkeypatch.setattr(course, "ENCODER_RECIPE", fit.Recipe(batch=8, frozen_layers=5))
+    monkeypatch.setattr(course, "SpecialistRecipe", lambda seed: specialist.SpecialistRecipe(**short, count=1, seed=seed))
+    monkeypatch.setattr(course, "StudentRecipe", lambda seed: distil.StudentRecipe(**short, seed=seed))
+    monkeypatch.setattr(course, "MIXED_EXAM", 5)
     words = np.random.default_rng(0).normal(size=(base.pruned_tokenizer()[0].get_vocab_size(), 256)).astype(np.float32)
     monkeypatch.setattr(word_vectors, "distil", lambda *_: words)
     some = [dataclasses.replace(row, cluster=row.cluster // 2) for row in rows(90)]
@@ -185,6 +193,10 @@ def test_a_run_writes_a_model_that_reads_back_and_a_second_run_repeats_it(
     assert set(first["test_as_written"]) > {"ece", "edm2022", "yahya2012"}
     second = pipeline.run(split, pipeline.Options(tmp_path / "again", tmp_path / "work", None, 1))
     assert second["sha256"] == first["sha256"]
+    apart = data.Split(split.train, split.dev, split.test, split.test)
+    third = pipeline.run(apart, pipeline.Options(tmp_path / "unseen", tmp_path / "work", None, 1))
+    assert "sha256" not in third and not (tmp_path / "unseen").exists()
+    assert third["unseen"]["as_written"]["kaggle8k"] == first["test_as_written"]["kaggle8k"]
 
 
 def test_a_specialist_learns_its_questions() -> None:
@@ -273,13 +285,27 @@ def test_the_route_is_calibrated_to_the_head_that_is_right() -> None:
     some = [Row("a", ("apply",), "kaggle8k", number) for number in range(200)]
     heads = torch.full((200, len(lessons.HEADS), 6), 0.1)
     heads[:, lessons.GENERAL, 2] = 0.9
-    student, route = Student(9), torch.zeros(200, len(lessons.HEADS))
+    route = torch.zeros(200, len(lessons.HEADS))
     before = cascade.mixture(heads, route)[:, 2].mean()
-    bias = student.route.bias.detach().clone()
-    calibrate.calibrate_route(student, route, heads, some)
-    shift = student.route.bias.detach() - bias
-    assert cascade.mixture(heads, route + shift)[:, 2].mean() > before + 0.3
+    sharpness, shift = calibrate.calibrate_route(route, heads, some)
+    assert cascade.mixture(heads, sharpness * route + shift)[:, 2].mean() > before + 0.3
     assert shift.argmax() == lessons.GENERAL
+
+
+def test_calibration_folded_into_the_networks_gives_what_it_was_fitted_to() -> None:
+    torch.manual_seed(0)
+    student, encoder, count = Student(9).eval(), BloomModel(9, 8, len(lessons.HEADS), 6), len(lessons.HEADS)
+    torch.nn.init.normal_(encoder.heads.weight)
+    pooled, hidden = torch.randn(7, 384), torch.randn(7, 256)
+    alone = StudentCalibration(torch.ones(6), torch.zeros(6))
+    joined = Cascade(alone, BothCalibration(torch.ones(6), torch.zeros(6), torch.zeros(6)), 0.5)
+    found = calibrate.Calibration(torch.rand(count), torch.rand(count, 6), torch.tensor(1.3), torch.rand(count), joined)
+    with torch.no_grad():
+        heads = encoder.heads(pooled) * found.scale[:, None] + found.bias
+        route = student.route(hidden) * found.sharpness + found.shift
+        found.apply(student, encoder)
+        assert torch.allclose(encoder.heads(pooled), heads, atol=1e-4)
+        assert torch.allclose(student.route(hidden), route, atol=1e-5)
 
 
 def test_shares_give_the_student_the_surest_texts_first() -> None:
