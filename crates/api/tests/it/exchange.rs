@@ -69,7 +69,7 @@ async fn the_query_names_where_loose_questions_go() {
         listed["questions"].as_array().unwrap().iter().map(|q| q["skill"].to_string()).collect();
     skills.sort();
     assert_eq!(skills, ["\"computer-science/graphs\"", "\"general/general\""]);
-    for query in ["?subject=%D0%A4", "?skill=--", "?subject="] {
+    for query in ["?subject=%E2%80%A6", "?skill=--", "?subject="] {
         import(&author, query, "A {T}").await.problem(422);
     }
     let endless = format!("?subject={}", "x".repeat(limits::TITLE + 1));

@@ -97,7 +97,7 @@ async fn without_a_valid_token_every_guarded_route_is_shut() {
         }
     }
     let valid = anyone.with_token(&forged(&installation, [7; 32]));
-    valid.get("/v1/me").await.expect(200);
+    valid.get("/v1/me/mastery").await.expect(200);
 }
 
 #[tokio::test]
@@ -117,7 +117,10 @@ async fn roles_open_what_is_theirs_and_no_more() {
         (Role::Author, installation.author().await),
         (Role::Admin, installation.admin().await),
     ];
-    for route in guarded() {
+    // Whoever leaves has no rights left, so that comes last.
+    let mut routes: Vec<_> = guarded().collect();
+    routes.sort_by_key(|(method, path)| *method == Method::DELETE && path == "/v1/me");
+    for route in routes {
         for (role, client) in &clients {
             let reply = ask(client, &route).await;
             if *role < role_of(&route.0, &route.1) {
@@ -127,7 +130,7 @@ async fn roles_open_what_is_theirs_and_no_more() {
             }
         }
     }
-    for route in routes().iter().filter(|(_, path)| OPEN.contains(&path.as_str())) {
+    for route in self::routes().iter().filter(|(_, path)| OPEN.contains(&path.as_str())) {
         let status = ask(&installation.anyone(), route).await.status.as_u16();
         assert!(![401, 403].contains(&status), "{route:?}");
     }
@@ -138,7 +141,7 @@ async fn the_authorization_header_must_be_a_bearer_token() {
     let installation = Installation::new(&[]).await;
     let token = forged(&installation, [7; 32]);
     let send = async |value: &[u8]| {
-        let request = Request::get("/v1/me").header("authorization", value);
+        let request = Request::get("/v1/me/mastery").header("authorization", value);
         installation.anyone().send(request.body(Body::empty()).unwrap()).await
     };
     for accepted in [format!("Bearer {token}"), format!("bearer   {token} ")] {

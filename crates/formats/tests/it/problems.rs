@@ -93,10 +93,12 @@ fn labels_without_a_question_are_named() {
 }
 
 #[test]
-fn a_category_without_latin_letters_needs_a_skill_tag() {
-    let problem = the_problem("$CATEGORY: Физика/Оптика\n\nСвет — волна. {T}");
+fn a_category_without_letters_needs_a_skill_tag() {
+    let problem = the_problem("$CATEGORY: Физика/…\n\nСвет — волна. {T}");
     assert_eq!(problem.line, 3);
     assert!(problem.message.contains("[tag:skill:subject/skill]"), "{problem}");
+    let import = parse("$CATEGORY: Физика/Оптика\n\nСвет — волна. {T}");
+    assert_eq!((import.problems, import.questions.len()), (vec![], 1));
     let import =
         parse("$CATEGORY: Физика/Оптика\n\n// [tag:skill:physics/optics]\nСвет — волна. {T}");
     assert_eq!(import.problems, []);

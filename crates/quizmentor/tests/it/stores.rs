@@ -66,7 +66,10 @@ fn an_installation_moves_to_postgres_and_back_without_a_difference() {
     let refused = moved.run(&["restore", &at("one")]).unwrap_err();
     assert!(refused.contains("nothing was restored"), "{refused}");
     let refused = moved.run(&["backup", &at("one")]).unwrap_err();
-    assert!(refused.contains("cannot make"), "{refused}");
+    assert!(refused.contains("is there already"), "{refused}");
+    let nowhere = Place { data_dir: &dir.path().join("nowhere"), url: None };
+    let refused = nowhere.run(&["backup", &at("nothing")]).unwrap_err();
+    assert!(refused.contains("nothing is installed"), "{refused}");
     fs::write(at("half"), &read("one")[..read("one").len() / 2]).unwrap();
     let third = dir.path().join("third");
     let empty = Place { data_dir: &third, url: None };

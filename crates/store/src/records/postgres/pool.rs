@@ -11,8 +11,8 @@ use tokio::time::{error::Elapsed, timeout};
 
 use crate::{Error, Result};
 
-/// How long to wait for a connection, while the server starts for instance.
-const ACQUIRE: Duration = Duration::from_secs(2);
+/// How long to wait for a connection, while the server starts or the machine stalls.
+const ACQUIRE: Duration = Duration::from_secs(5);
 /// Longest time that a connection may take to show that it lives.
 const PING: Duration = Duration::from_secs(1);
 /// What the server bounds in each session. It ends statements whose client has gone.
