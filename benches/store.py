@@ -19,7 +19,8 @@ from local import Connection, Learner, Server, request
 
 PARTS = ["answers", "next", "search", "live", "simulate", "simulate-sqlite"]
 
-SATURATING_LEARNERS = 256
+# So many that none runs out of questions within a round.
+SATURATING_LEARNERS = 2_000
 PGBENCH_CLIENTS = 64
 ROUNDS = 3
 READS = 20_000
