@@ -74,7 +74,8 @@ impl Connection {
         let proxies = &self.config.server.trusted_proxies;
         let service = service_fn(|request: Request<Incoming>| {
             let client = client(peer, request.headers(), proxies);
-            answer(router.clone(), client, request, Running::start(Arc::clone(&activity)))
+            // Boxed, for its place would last as long as the connection.
+            Box::pin(answer(router.clone(), client, request, Running::start(Arc::clone(&activity))))
         });
         let Limits { header_timeout, idle_timeout, .. } = self.config.limits;
         let busy_timeout = idle_timeout + self.config.server.request_timeout;
