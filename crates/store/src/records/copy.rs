@@ -1,12 +1,14 @@
 //! The logical content of the records, entry by entry, the same whichever database holds it.
 
+use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
     encoding::from_json,
-    rows::{AnswerRow, EventRow, JobRow},
+    rows::{AnswerRow, EventRow, JobRow, QuestionRow},
+    sql::Sql,
 };
 use crate::{Error, Result};
 
@@ -85,174 +87,175 @@ impl Sink {
     }
 }
 
-impl Entry {
-    pub(super) fn into_kind(self) -> Kind {
-        self.0
-    }
+/// A connection whose whole content is read or written.
+pub(super) trait Copied: Sql {
+    /// Finds the last positions that were given out, as columns `answers` and `outbox`.
+    const SEQUENCES: &str;
+
+    /// Writes a question at its revision.
+    fn put_question(
+        &mut self,
+        revision: i64,
+        row: &QuestionRow<'_>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Completes what was written: the last positions, and what follows from the rest.
+    fn complete(&mut self, last: &SequencesEntry) -> impl Future<Output = Result<()>> + Send;
 }
 
-impl QuestionEntry {
-    pub(super) fn question(&self) -> Result<quizmentor_core::Question> {
-        from_json("question", &self.question)
-    }
-}
-
-/// Sends all that `$sql` finds to `$sink`.
-macro_rules! read_entries {
-    ($connection:ident, $sink:ident, $entry:ty, $kind:path, $sql:literal) => {
-        let mut found = sqlx::query_as::<_, $entry>($sql).fetch(&mut *$connection);
-        while let Some(entry) = found.try_next().await? {
-            $sink.put($kind(entry)).await?;
-        }
-        drop(found);
-    };
-}
-pub(super) use read_entries;
-
-/// Runs `$sql` with the values.
-macro_rules! insert_entry {
-    ($connection:ident, $sql:literal, $($value:expr),+ $(,)?) => {
-        sqlx::query($sql)$(.bind($value))+.execute($connection).await?
-    };
-}
-pub(super) use insert_entry;
-
-/// What both databases do in the same words. `$connection` is the type of a connection.
-macro_rules! copying {
-    ($connection:ty) => {
-        use futures_util::TryStreamExt;
-
-        use crate::{
-            Result,
-            records::copy::{
-                AnalysisEntry, Kind, LearnerEntry, LinkEntry, PrerequisitesEntry, QuestionEntry,
-                SequencesEntry, SessionEntry, Sink, SnapshotEntry, StateEntry, insert_entry,
-                read_entries,
-            },
-            records::rows::{AnswerRow, EventRow, JobRow},
+/// Reads all tables in the order in which they can be written.
+pub(super) async fn read<C: Copied>(connection: &mut C, sink: &Sink) -> Result<()> {
+    /// Sends all that a statement finds as entries of a kind.
+    macro_rules! send {
+        ($($kind:path: $sql:literal),+ $(,)?) => {
+            $({
+                let mut found = connection.each($sql);
+                while let Some(entry) = found.try_next().await? {
+                    sink.put($kind(entry)).await?;
+                }
+            })+
         };
-
-        /// Reads all tables in the order in which they can be written.
-        async fn read_all(connection: &mut $connection, sink: &Sink) -> Result<()> {
-            read_entries!(
-                connection, sink,
-                QuestionEntry,
-                Kind::Question,
-                "SELECT revision, question FROM questions ORDER BY revision"
-            );
-            read_entries!(
-                connection, sink,
-                AnalysisEntry,
-                Kind::Analysis,
-                "SELECT question, model, stem_hash, level, embedding FROM analyses ORDER BY question"
-            );
-            read_entries!(
-                connection, sink,
-                PrerequisitesEntry,
-                Kind::Prerequisites,
-                "SELECT version, prerequisites FROM prerequisites"
-            );
-            read_entries!(connection, sink, LearnerEntry, Kind::Learner, "SELECT id, created_at FROM learners ORDER BY id");
-            read_entries!(
-                connection, sink,
-                LinkEntry,
-                Kind::Link,
-                "SELECT hash, learner, role, expires FROM links ORDER BY hash"
-            );
-            read_entries!(
-                connection, sink,
-                SessionEntry,
-                Kind::Session,
-                "SELECT id, learner, started_at, version, session FROM sessions ORDER BY id"
-            );
-            read_entries!(
-                connection, sink,
-                StateEntry,
-                Kind::State,
-                "SELECT learner, version, state FROM learner_states ORDER BY learner"
-            );
-            read_entries!(connection, sink, AnswerRow, Kind::Answer, "SELECT * FROM answers ORDER BY sequence");
-            read_entries!(
-                connection, sink,
-                SnapshotEntry,
-                Kind::Snapshot,
-                "SELECT version, upto_sequence, snapshot FROM snapshots ORDER BY version"
-            );
-            read_entries!(connection, sink, EventRow, Kind::Event, "SELECT * FROM outbox ORDER BY sequence");
-            read_entries!(connection, sink, JobRow, Kind::Job, "SELECT * FROM jobs ORDER BY id");
-            let sequences: SequencesEntry =
-                sqlx::query_as(SEQUENCES).fetch_one(&mut *connection).await?;
-            sink.put(Kind::Sequences(sequences)).await
-        }
-
-        /// Writes an entry that every database takes in the same way.
-        async fn write(connection: &mut $connection, kind: &Kind) -> Result<()> {
-            match kind {
-                Kind::Question(_) | Kind::Sequences(_) => return Ok(()),
-                Kind::Analysis(e) => insert_entry!(connection,
-                    "INSERT INTO analyses (question, model, stem_hash, level, embedding)
-                     VALUES ($1, $2, $3, $4, $5)",
-                    &e.question, &e.model, &e.stem_hash, &e.level, &e.embedding
-                ),
-                Kind::Prerequisites(e) => insert_entry!(connection,
-                    r#"INSERT INTO prerequisites ("only", version, prerequisites)
-                       VALUES (1, $1, $2)"#,
-                    e.version, &e.prerequisites
-                ),
-                Kind::Learner(e) => insert_entry!(connection,
-                    "INSERT INTO learners (id, created_at) VALUES ($1, $2)",
-                    e.id, e.created_at
-                ),
-                Kind::Link(e) => insert_entry!(connection,
-                    "INSERT INTO links (hash, learner, role, expires) VALUES ($1, $2, $3, $4)",
-                    &e.hash, e.learner, &e.role, e.expires
-                ),
-                Kind::Session(e) => insert_entry!(connection,
-                    "INSERT INTO sessions (id, learner, started_at, version, session)
-                     VALUES ($1, $2, $3, $4, $5)",
-                    e.id, e.learner, e.started_at, e.version, &e.session
-                ),
-                Kind::State(e) => insert_entry!(connection,
-                    "INSERT INTO learner_states (learner, version, state) VALUES ($1, $2, $3)",
-                    e.learner, e.version, &e.state
-                ),
-                Kind::Answer(e) => insert_entry!(connection,
-                    "INSERT INTO answers (sequence, id, learner, session, question, skill,
-                         response, credit, correct, elapsed_ms, at, predicted, propensity, policy,
-                         snapshot, context)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-                         $16)",
-                    e.sequence, e.id, e.learner, e.session, &e.question, &e.skill, &e.response,
-                    e.credit, e.correct, e.elapsed_ms, e.at, e.predicted, e.propensity, &e.policy,
-                    e.snapshot, &e.context
-                ),
-                Kind::Snapshot(e) => insert_entry!(connection,
-                    "INSERT INTO snapshots (version, upto_sequence, snapshot) VALUES ($1, $2, $3)",
-                    e.version, e.upto_sequence, &e.snapshot
-                ),
-                Kind::Event(e) => insert_entry!(connection,
-                    "INSERT INTO outbox (sequence, kind, payload, at) VALUES ($1, $2, $3, $4)",
-                    e.sequence, &e.kind, &e.payload, e.at
-                ),
-                Kind::Job(e) => insert_entry!(connection,
-                    "INSERT INTO jobs (id, kind, payload, learner, due, attempts, error, dead)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                    e.id, &e.kind, &e.payload, e.learner, e.due, e.attempts, &e.error, e.dead
-                ),
-            };
-            Ok(())
-        }
-
-        /// Refuses to write into records that hold anything.
-        async fn expect_nothing(connection: &mut $connection) -> Result<()> {
-            let held: bool = sqlx::query_scalar(
-                "SELECT EXISTS (SELECT 1 FROM questions) OR EXISTS (SELECT 1 FROM learners)
-                     OR EXISTS (SELECT 1 FROM snapshots)",
-            )
-            .fetch_one(connection)
-            .await?;
-            if held { Err(crate::Error::Conflict("place of the records")) } else { Ok(()) }
-        }
-    };
+    }
+    send! {
+        Kind::Question: "SELECT revision, question FROM questions ORDER BY revision",
+        Kind::Analysis: "SELECT question, model, stem_hash, level, embedding FROM analyses
+            ORDER BY question",
+        Kind::Prerequisites: "SELECT version, prerequisites FROM prerequisites",
+        Kind::Learner: "SELECT id, created_at FROM learners ORDER BY id",
+        Kind::Link: "SELECT hash, learner, role, expires FROM links ORDER BY hash",
+        Kind::Session: "SELECT id, learner, started_at, version, session FROM sessions ORDER BY id",
+        Kind::State: "SELECT learner, version, state FROM learner_states ORDER BY learner",
+        Kind::Answer: "SELECT * FROM answers ORDER BY sequence",
+        Kind::Snapshot: "SELECT version, upto_sequence, snapshot FROM snapshots ORDER BY version",
+        Kind::Event: "SELECT * FROM outbox ORDER BY sequence",
+        Kind::Job: "SELECT * FROM jobs ORDER BY id",
+    }
+    let last = connection.first(C::SEQUENCES, &[]).await?.ok_or(sqlx::Error::RowNotFound)?;
+    sink.put(Kind::Sequences(last)).await
 }
-pub(super) use copying;
+
+/// Writes all entries into records that hold nothing.
+pub(super) async fn write(
+    connection: &mut impl Copied,
+    entries: &mut mpsc::Receiver<Entry>,
+) -> Result<()> {
+    expect_nothing(connection).await?;
+    let mut complete = false;
+    while let Some(Entry(kind)) = entries.recv().await {
+        put(connection, &kind).await?;
+        complete |= matches!(kind, Kind::Sequences(_));
+    }
+    if complete { Ok(()) } else { Err(Error::invalid("entries", "they end early")) }
+}
+
+async fn expect_nothing(connection: &mut impl Sql) -> Result<()> {
+    let held: bool = connection
+        .one(
+            "SELECT EXISTS (SELECT 1 FROM questions) OR EXISTS (SELECT 1 FROM learners)
+                 OR EXISTS (SELECT 1 FROM snapshots)",
+            &[],
+        )
+        .await?;
+    if held { Err(Error::Conflict("place of the records")) } else { Ok(()) }
+}
+
+async fn put(connection: &mut impl Copied, kind: &Kind) -> Result<()> {
+    macro_rules! run {
+        ($sql:literal, $($value:expr),+ $(,)?) => {
+            connection.execute($sql, &[$($value.into()),+]).await?
+        };
+    }
+    match kind {
+        Kind::Question(e) => {
+            let question = from_json("question", &e.question)?;
+            return connection.put_question(e.revision, &QuestionRow::new(&question)?).await;
+        }
+        Kind::Sequences(last) => return connection.complete(last).await,
+        Kind::Analysis(e) => run!(
+            "INSERT INTO analyses (question, model, stem_hash, level, embedding)
+             VALUES ($1, $2, $3, $4, $5)",
+            &e.question,
+            &e.model,
+            &e.stem_hash[..],
+            &e.level,
+            &e.embedding[..],
+        ),
+        Kind::Prerequisites(e) => run!(
+            r#"INSERT INTO prerequisites ("only", version, prerequisites) VALUES (1, $1, $2)"#,
+            e.version,
+            &e.prerequisites,
+        ),
+        Kind::Learner(e) => {
+            run!("INSERT INTO learners (id, created_at) VALUES ($1, $2)", e.id, e.created_at)
+        }
+        Kind::Link(e) => run!(
+            "INSERT INTO links (hash, learner, role, expires) VALUES ($1, $2, $3, $4)",
+            &e.hash[..],
+            e.learner,
+            &e.role,
+            e.expires,
+        ),
+        Kind::Session(e) => run!(
+            "INSERT INTO sessions (id, learner, started_at, version, session)
+             VALUES ($1, $2, $3, $4, $5)",
+            e.id,
+            e.learner,
+            e.started_at,
+            e.version,
+            &e.session,
+        ),
+        Kind::State(e) => run!(
+            "INSERT INTO learner_states (learner, version, state) VALUES ($1, $2, $3)",
+            e.learner,
+            e.version,
+            &e.state[..],
+        ),
+        Kind::Answer(e) => run!(
+            "INSERT INTO answers (sequence, id, learner, session, question, skill, response,
+                 credit, correct, elapsed_ms, at, predicted, propensity, policy, snapshot, context)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            e.sequence,
+            e.id,
+            e.learner,
+            e.session,
+            &e.question,
+            &e.skill,
+            &e.response,
+            e.credit,
+            e.correct,
+            e.elapsed_ms,
+            e.at,
+            e.predicted,
+            e.propensity,
+            &e.policy,
+            e.snapshot,
+            &e.context,
+        ),
+        Kind::Snapshot(e) => run!(
+            "INSERT INTO snapshots (version, upto_sequence, snapshot) VALUES ($1, $2, $3)",
+            e.version,
+            e.upto_sequence,
+            &e.snapshot[..],
+        ),
+        Kind::Event(e) => run!(
+            "INSERT INTO outbox (sequence, kind, payload, at) VALUES ($1, $2, $3, $4)",
+            e.sequence,
+            &e.kind,
+            &e.payload,
+            e.at,
+        ),
+        Kind::Job(e) => run!(
+            "INSERT INTO jobs (id, kind, payload, learner, due, attempts, error, dead)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            e.id,
+            &e.kind,
+            &e.payload,
+            e.learner,
+            e.due,
+            e.attempts,
+            e.error.as_deref(),
+            e.dead,
+        ),
+    };
+    Ok(())
+}

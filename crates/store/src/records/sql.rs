@@ -1,7 +1,7 @@
 //! What both databases of records understand: statements with numbered parameters, and rows whose
 //! columns read the same.
 
-use futures_util::future::BoxFuture;
+use futures_util::{future::BoxFuture, stream::BoxStream};
 use sqlx::{
     Arguments, Encode, FromRow, PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection, Type,
     postgres::{PgArguments, PgRow},
@@ -13,7 +13,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
     Bool(bool),
-    Int(i64),
+    Int(Option<i64>),
+    Float(f64),
     Text(Option<&'a str>),
     Bytes(&'a [u8]),
     Uuid(Option<Uuid>),
@@ -32,7 +33,9 @@ macro_rules! values {
 
 values! {
     bool: given => Self::Bool(given),
-    i64: given => Self::Int(given),
+    i64: given => Self::Int(Some(given)),
+    Option<i64>: given => Self::Int(given),
+    f64: given => Self::Float(given),
     &'a str: given => Self::Text(Some(given)),
     &'a String: given => Self::Text(Some(given)),
     Option<&'a str>: given => Self::Text(given),
@@ -76,6 +79,10 @@ pub(super) trait Sql: Send {
         values: &[Value<'_>],
     ) -> BoxFuture<'c, sqlx::Result<Vec<T>>>;
 
+    /// The rows that `sql` finds, one after the other.
+    fn each<'c, T: Columns + 'c>(&'c mut self, sql: &'static str)
+    -> BoxStream<'c, sqlx::Result<T>>;
+
     /// The first row that `sql` finds.
     fn first<'c, T: Columns>(
         &'c mut self,
@@ -105,7 +112,8 @@ fn arguments<'v, A>(values: &'v [Value<'v>]) -> sqlx::Result<A>
 where
     A: Arguments,
     bool: Encode<'v, A::Database> + Type<A::Database>,
-    i64: Encode<'v, A::Database> + Type<A::Database>,
+    Option<i64>: Encode<'v, A::Database> + Type<A::Database>,
+    f64: Encode<'v, A::Database> + Type<A::Database>,
     Option<&'v str>: Encode<'v, A::Database> + Type<A::Database>,
     &'v [u8]: Encode<'v, A::Database> + Type<A::Database>,
     Option<Uuid>: Encode<'v, A::Database> + Type<A::Database>,
@@ -115,6 +123,7 @@ where
         let added = match *value {
             Value::Bool(value) => arguments.add(value),
             Value::Int(value) => arguments.add(value),
+            Value::Float(value) => arguments.add(value),
             Value::Text(value) => arguments.add(value),
             Value::Bytes(value) => arguments.add(value),
             Value::Uuid(value) => arguments.add(value),
@@ -157,6 +166,13 @@ macro_rules! speaks_sql {
                     let query = sqlx::query_as_with::<$database, _, _>(sql, arguments?);
                     query.fetch_all(self).await
                 })
+            }
+
+            fn each<'c, T: Columns + 'c>(
+                &'c mut self,
+                sql: &'static str,
+            ) -> BoxStream<'c, sqlx::Result<T>> {
+                sqlx::query_as::<$database, T>(sql).fetch(self)
             }
 
             fn first<'c, T: Columns>(

@@ -399,7 +399,7 @@ impl Records for Sqlite {
 
     async fn load(&self, mut entries: mpsc::Receiver<Entry>) -> Result<()> {
         let mut transaction = begin(&self.write).await?;
-        copy::load(&mut transaction, &mut entries).await?;
+        super::copy::write(&mut *transaction, &mut entries).await?;
         transaction.commit().await?;
         Ok(())
     }
