@@ -143,12 +143,10 @@ impl Cache for Memory {
         let now = self.clock.now();
         // A window that ends later than a new one would was begun before the clock was put back.
         let end = later(now, window);
-        self.windows.with(|windows| {
-            if windows.peek(key).is_some_and(|used| used.expires > end) {
-                windows.pop(key);
-            }
-        });
         Ok(self.windows.update(key, now, (0, window), |used| {
+            if used.expires > end {
+                *used = Entry { value: 0, expires: end };
+            }
             if used.value < limit {
                 used.value += 1;
                 return Allowance { allowed: true, retry_after: Duration::ZERO };
