@@ -57,6 +57,20 @@ fn assert_problem(answer: &str, status: u16, kind: &str) {
     assert_eq!(problem["type"], format!("urn:quizmentor:problem:{kind}"));
 }
 
+/// A route that tells when a request has come to it, and replies once it may.
+fn held() -> (Router, Arc<Notify>, Arc<Notify>) {
+    let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let handler = {
+        let (entered, leave) = (Arc::clone(&entered), Arc::clone(&leave));
+        async move || {
+            entered.notify_one();
+            leave.notified().await;
+            "done"
+        }
+    };
+    (Router::new().route("/", get(handler)), entered, leave)
+}
+
 #[tokio::test]
 async fn a_panic_is_one_requests_problem() {
     async fn panics() {
@@ -105,16 +119,8 @@ async fn a_fault_and_draining_make_unready() {
 
 #[tokio::test]
 async fn draining_waits_for_the_handler() {
-    let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let handler = {
-        let (entered, leave) = (Arc::clone(&entered), Arc::clone(&leave));
-        async move || {
-            entered.notify_one();
-            leave.notified().await;
-            "done"
-        }
-    };
-    let (running, address) = serve(Router::new().route("/", get(handler)), |_| {}).await;
+    let (routes, entered, leave) = held();
+    let (running, address) = serve(routes, |_| {}).await;
     let mut idle = TcpStream::connect(address).await.unwrap();
     let stream = send(address, "/").await;
     entered.notified().await;
@@ -141,16 +147,8 @@ async fn connections_beyond_the_limit_wait_their_turn() {
 
 #[tokio::test]
 async fn requests_take_turns_and_too_many_are_told_to_come_back() {
-    let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let handler = {
-        let (entered, leave) = (Arc::clone(&entered), Arc::clone(&leave));
-        async move || {
-            entered.notify_one();
-            leave.notified().await;
-            "done"
-        }
-    };
-    let (_running, address) = serve(Router::new().route("/", get(handler)), |config| {
+    let (routes, entered, leave) = held();
+    let (_running, address) = serve(routes, |config| {
         config.limits.requests = 1;
         config.limits.queue = 1;
         config.limits.queue_timeout = Duration::from_secs(60);
