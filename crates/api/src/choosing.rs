@@ -53,7 +53,8 @@ pub(crate) fn flow_of(session: &Session) -> Flow {
     Flow::deserialize(&session.flow).unwrap_or_default()
 }
 
-fn json(value: &impl Serialize) -> Result<Value, Problem> {
+/// `value` as it is stored.
+pub(crate) fn json(value: &impl Serialize) -> Result<Value, Problem> {
     serde_json::to_value(value).map_err(|error| Problem::internal(&error))
 }
 

@@ -11,10 +11,16 @@ use quizmentor_store::{
     Error as StoreError,
     records::{Answer, AnswerCommit, CommitOutcome, Event, StoredAnswer, VersionedState},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{App, Problem, auth::erased, bank::Bank, choosing::flow_of, context::Context};
+use crate::{
+    App, Problem,
+    auth::erased,
+    bank::Bank,
+    choosing::{flow_of, json},
+    context::Context,
+};
 
 /// How often a change is tried anew when session or learner's state were changed meanwhile.
 const TRIES: usize = 32;
@@ -242,7 +248,7 @@ impl App {
             propensity: pending.propensity,
             policy: policy_of(&pending),
             snapshot: bank.engine.model().version(),
-            context: serde_json::to_value(&context).map_err(|error| Problem::internal(&error))?,
+            context: json(&context)?,
         };
         note(&mut session, &context, &pending, &score, submission.elapsed_ms)?;
         self.choose_next(&bank, &state.learner, &mut session, now)?;
@@ -344,7 +350,7 @@ fn note(
     if session.mode == Mode::Practice && context.scored {
         let usual = context.item.expected_ms;
         let flow = flow_of(session).after(score.credit, pending.predicted, elapsed_ms, usual);
-        session.flow = serde_json::to_value(flow).map_err(|error| Problem::internal(&error))?;
+        session.flow = json(&flow)?;
     }
     Ok(())
 }
@@ -420,7 +426,7 @@ fn key_positions(question: &Question, order: &[u8]) -> Vec<u8> {
 fn committed_event(answer: &Answer) -> Event {
     Event {
         kind: "answer.committed".to_owned(),
-        payload: json!({
+        payload: serde_json::json!({
             "answer": answer.id,
             "learner": answer.learner,
             "session": answer.session,
