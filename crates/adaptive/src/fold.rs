@@ -86,6 +86,12 @@ impl Fold {
         &self.model
     }
 
+    /// How many learners were seen.
+    #[must_use]
+    pub fn learner_count(&self) -> usize {
+        self.learners.len()
+    }
+
     /// The learners seen.
     pub fn learners(&self) -> impl Iterator<Item = (u64, &Learner)> {
         self.learners.iter().map(|(&name, learner)| (name, learner))

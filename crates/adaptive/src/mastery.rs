@@ -117,16 +117,13 @@ pub fn has_mastered(engine: &Engine, learner: &Learner, skill: &SkillId, now: Ti
         .is_none_or(|at| is_mastered(engine, learner, at, now))
 }
 
-/// Mastery of one skill at `now`; `None` when the catalogue has no item of it.
+/// Probability of success on the typical item of a skill at `now`; `None` when the catalogue has no
+/// item of it.
 #[must_use]
-pub fn of_skill(
-    engine: &Engine,
-    learner: &Learner,
-    skill: &SkillId,
-    now: Timestamp,
-) -> Option<SkillMastery> {
-    let at = engine.catalog().skill_position(SkillKey::from(skill))?;
-    skill_mastery(engine, learner, at, now)
+pub fn success(engine: &Engine, learner: &Learner, skill: &SkillId, now: Timestamp) -> Option<f64> {
+    let key = SkillKey::from(skill);
+    let curve = engine.typical()[engine.catalog().skill_position(key)?].all?;
+    Some(curve.probability(f64::from(ability_for(learner, key, now).mean)))
 }
 
 fn skill_mastery(

@@ -70,7 +70,7 @@ impl App {
 
     /// What the choice of a session's next question is limited to.
     fn with_request<T>(&self, session: &Session, with: impl FnOnce(&Request<'_>) -> T) -> T {
-        let exposure = self.exposure();
+        let exposure = session.test.as_ref().map(|_| self.exposure());
         with(&Request {
             subject: session.subject.as_deref(),
             skills: &session.skills,
@@ -78,11 +78,11 @@ impl App {
             target: session.target,
             shift: flow_of(session).shift(),
             policy: self.policy_of(session.learner),
-            test: session.test.as_ref().map(|plan| Sitting {
+            test: session.test.as_ref().zip(exposure.as_deref()).map(|(plan, exposure)| Sitting {
                 plan,
                 asked: &session.asked,
                 outcomes: &session.outcomes,
-                exposure: &exposure,
+                exposure,
             }),
         })
     }

@@ -3,7 +3,7 @@
 
 use quizmentor_adaptive::{Item, ItemKey, Learner, Model, Outcome, SkillKey, select::Chance};
 use quizmentor_core::{Mode, PendingQuestion, Question, Session};
-use quizmentor_store::records::StoredAnswer;
+use quizmentor_store::records::{Answer, StoredAnswer};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -68,8 +68,7 @@ impl Context {
 }
 
 /// The outcome of an answer.
-pub(crate) fn outcome(stored: &StoredAnswer) -> Outcome {
-    let answer = &stored.answer;
+pub(crate) fn outcome(answer: &Answer) -> Outcome {
     Outcome {
         correct: answer.correct,
         credit: answer.credit as f32,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use quizmentor_adaptive::{Learner, Outcome, mastery};
+use quizmentor_adaptive::{Learner, mastery};
 use quizmentor_core::{
-    AnswerId, Body, LearnerId, Mode, PendingQuestion, Question, QuestionId, Response, Score,
-    Session, SessionId, SkillId, TestPlan, Timestamp,
+    AnswerId, LearnerId, Mode, PendingQuestion, Question, QuestionId, Response, Score, Session,
+    SessionId, SkillId, TestPlan, Timestamp,
 };
 use quizmentor_store::{
     Error as StoreError,
@@ -19,7 +19,7 @@ use crate::{
     auth::erased,
     bank::Bank,
     choosing::{flow_of, json},
-    context::Context,
+    context::{Context, outcome},
 };
 
 /// How often a change is tried anew when session or learner's state were changed meanwhile.
@@ -173,11 +173,9 @@ impl App {
         session: SessionId,
         submission: Submission,
     ) -> Result<Answered, Problem> {
-        if let Some(answered) = self.try_answer(learner, session, &submission, false).await? {
-            return Ok(answered);
-        }
-        for _ in 1..TRIES {
-            if let Some(answered) = self.try_answer(learner, session, &submission, true).await? {
+        for tried in 0..TRIES {
+            let again = tried > 0;
+            if let Some(answered) = self.try_answer(learner, session, &submission, again).await? {
                 return Ok(answered);
             }
         }
@@ -223,16 +221,6 @@ impl App {
         };
         let before = skill_estimate(&bank, &state.learner, &question, now);
         let context = Context::new(&bank, &session, &pending, &question);
-        let outcome = Outcome {
-            correct: score.correct,
-            credit: score.credit as f32,
-            at: Some(now),
-            elapsed_ms: submission.elapsed_ms,
-            hint: false,
-        };
-        context.apply(&mut state.learner, bank.engine.model(), &outcome);
-        let after = skill_estimate(&bank, &state.learner, &question, now);
-
         let answer = Answer {
             id: submission.id,
             learner,
@@ -250,6 +238,9 @@ impl App {
             snapshot: bank.engine.model().version(),
             context: json(&context)?,
         };
+        context.apply(&mut state.learner, bank.engine.model(), &outcome(&answer));
+        let after = skill_estimate(&bank, &state.learner, &question, now);
+
         note(&mut session, &context, &pending, &score, submission.elapsed_ms)?;
         self.choose_next(&bank, &state.learner, &mut session, now)?;
 
@@ -397,8 +388,7 @@ fn skill_estimate(
     question: &Question,
     now: Timestamp,
 ) -> Option<f64> {
-    mastery::of_skill(&bank.engine, learner, &question.skill, now)
-        .map(|mastery| mastery.estimate.probability)
+    mastery::success(&bank.engine, learner, &question.skill, now)
 }
 
 fn policy_of(pending: &PendingQuestion) -> String {
@@ -406,19 +396,10 @@ fn policy_of(pending: &PendingQuestion) -> String {
 }
 
 fn key_positions(question: &Question, order: &[u8]) -> Vec<u8> {
-    let credits: Vec<f64> = match &question.body {
-        Body::SingleChoice { options } | Body::MultipleChoice { options } => {
-            options.iter().map(|option| option.credit).collect()
-        }
-        _ => return Vec::new(),
-    };
-    let single = matches!(question.body, Body::SingleChoice { .. });
+    let keys = question.keys();
     (0u8..)
         .zip(order)
-        .filter(|(_, original)| {
-            let credit = credits.get(usize::from(**original)).copied().unwrap_or_default();
-            if single { credit == 1.0 } else { credit > 0.0 }
-        })
+        .filter(|(_, original)| keys.get(usize::from(**original)) == Some(&true))
         .map(|(shown, _)| shown)
         .collect()
 }

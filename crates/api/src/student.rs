@@ -5,7 +5,7 @@
 //! never having stopped are the same.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
@@ -31,7 +31,6 @@ pub(crate) struct Student {
     pub(crate) sequence: u64,
     /// Answers since the last snapshot.
     pub(crate) unpublished: u64,
-    learners: HashSet<LearnerId>,
     /// Snapshots of the past that lie ahead, the first one first.
     ahead: VecDeque<SnapshotInfo>,
 }
@@ -67,7 +66,6 @@ impl Student {
             statistics: Statistics::default(),
             sequence: 0,
             unpublished: 0,
-            learners: HashSet::new(),
             ahead: VecDeque::new(),
         }
     }
@@ -89,20 +87,20 @@ impl Student {
         stored: &StoredAnswer,
     ) -> Result<Vec<Arc<Model>>> {
         let passed = self.reach(stored.sequence);
-        let learner = stored.answer.learner;
-        if self.learners.len() >= MAX_LEARNERS {
-            self.forget();
+        let learner = name(stored.answer.learner);
+        if self.fold.learner_count() >= MAX_LEARNERS {
+            self.fold.forget_learners();
         }
-        if self.learners.insert(learner) {
+        if self.fold.learner(learner).is_none() {
             let state = self.replay(records, stored).await?;
-            self.fold.restore(name(learner), state);
+            self.fold.restore(learner, state);
         }
-        let (context, outcome) = (Context::of(stored), outcome(stored));
+        let (context, outcome) = (Context::of(stored), outcome(&stored.answer));
         self.count(stored, &context);
         if context.scored {
-            self.fold.observe(name(learner), &context.item, &outcome);
+            self.fold.observe(learner, &context.item, &outcome);
         } else {
-            self.fold.observe_pilot(name(learner), &context.item, &outcome);
+            self.fold.observe_pilot(learner, &context.item, &outcome);
         }
         self.sequence = stored.sequence;
         self.unpublished += 1;
@@ -124,14 +122,9 @@ impl Student {
     }
 
     fn publish_as(&mut self, version: u64) -> Arc<Model> {
-        self.forget();
+        self.fold.forget_learners();
         self.unpublished = 0;
         self.fold.publish_as(version)
-    }
-
-    fn forget(&mut self) {
-        self.learners.clear();
-        self.fold.forget_learners();
     }
 
     fn count(&mut self, stored: &StoredAnswer, context: &Context) {
@@ -160,7 +153,7 @@ impl Student {
                 if stored.sequence >= until.sequence {
                     return Ok(state);
                 }
-                Context::of(stored).apply(&mut state, self.fold.model(), &outcome(stored));
+                Context::of(stored).apply(&mut state, self.fold.model(), &outcome(&stored.answer));
                 after = stored.sequence;
             }
             if answers.len() < CHUNK {
@@ -206,7 +199,7 @@ pub async fn rebuilt_states(records: &dyn Records) -> Result<BTreeMap<LearnerId,
                 .get(&answer.snapshot)
                 .ok_or(quizmentor_store::Error::NotFound("snapshot of an answer"))?;
             let state = states.entry(answer.learner).or_default();
-            Context::of(stored).apply(state, model, &outcome(stored));
+            Context::of(stored).apply(state, model, &outcome(&stored.answer));
             models.retain(|v, _| {
                 *v == student.version()
                     || last_uses.get(v).is_some_and(|last| *last > stored.sequence)

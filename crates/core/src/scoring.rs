@@ -125,6 +125,18 @@ impl Question {
         }
     }
 
+    /// Which options are keys, in the author's order; of a statement, first true, then false.
+    /// Other questions have none.
+    #[must_use]
+    pub fn keys(&self) -> Vec<bool> {
+        match &self.body {
+            Body::SingleChoice { options } => options.iter().map(|o| o.credit == 1.0).collect(),
+            Body::MultipleChoice { options } => options.iter().map(|o| o.credit > 0.0).collect(),
+            Body::TrueFalse { key, .. } => vec![*key, !*key],
+            _ => Vec::new(),
+        }
+    }
+
     /// The key in words, for showing after the answer.
     #[must_use]
     pub fn key_text(&self) -> Vec<String> {

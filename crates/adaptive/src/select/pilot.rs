@@ -19,6 +19,9 @@ pub(super) fn choose(
     now: Timestamp,
     rng: &mut impl Rng,
 ) -> Option<Selection> {
+    if engine.pilots().is_empty() || rng.random::<f64>() >= SHARE {
+        return None;
+    }
     let items = engine.catalog().items();
     let pilots: Vec<u32> = engine
         .pilots()
@@ -27,7 +30,7 @@ pub(super) fn choose(
         .filter(|&index| learner.item(items[index as usize].key).is_none())
         .filter(|&index| pool::is_wanted(engine, request, index))
         .collect();
-    if pilots.is_empty() || rng.random::<f64>() >= SHARE {
+    if pilots.is_empty() {
         return None;
     }
     let index = pilots[rng.random_range(0..pilots.len())];

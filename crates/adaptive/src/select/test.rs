@@ -144,18 +144,18 @@ pub(super) fn choose(
         outcomes: &[],
         exposure: &exposure,
     });
-    if measure(engine, &Request { test: Some(sitting), ..*request })
-        .is_some_and(|m| m.end.is_some())
-    {
+    let measured = measure(engine, &Request { test: Some(sitting), ..*request });
+    if measured.is_some_and(|measured| measured.end.is_some()) {
         return None;
     }
     if let Some(pilot) = pilot::choose(engine, learner, request, now, rng) {
         return Some(pilot);
     }
-    let theta = ability(engine, sitting).0.estimate();
+    // A scope that measures nothing holds nothing to ask.
+    let Measurement { ability, standard_error, .. } = measured?;
     let scope = Scope::new(engine, request);
     let mut items = if scope.is_large() && sitting.plan.blueprint.is_empty() {
-        scope.nearest(|_| theta.mean, rng)
+        scope.nearest(|_| ability, rng)
     } else {
         scope.all()
     };
@@ -166,7 +166,7 @@ pub(super) fn choose(
     let candidates = items.len();
     let mut scored: Vec<(u32, Terms)> = items
         .into_iter()
-        .map(|index| (index, terms(engine, learner, index, theta.mean, theta.error)))
+        .map(|index| (index, terms(engine, learner, index, ability, standard_error)))
         .collect();
     let order = |a: &(u32, Terms), b: &(u32, Terms)| {
         b.1.total().total_cmp(&a.1.total()).then(a.0.cmp(&b.0))

@@ -7,7 +7,7 @@ use quizmentor_adaptive::{
     ItemKey,
     calibration::{Counts, ItemReport},
 };
-use quizmentor_core::{Body, Question, QuestionId};
+use quizmentor_core::{Question, QuestionId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -88,7 +88,7 @@ impl Calibration {
         let exposure = &bank.statistics.exposure;
         let content = bank.content(&question.id)?;
         let counts = bank.statistics.item(key, content.as_u128());
-        let report = counts.unwrap_or(&Counts::default()).report(&keys(question));
+        let report = counts.unwrap_or(&Counts::default()).report(&question.keys());
         let discrimination = model.discrimination(item);
         Some(Self {
             flags: flags(&report, discrimination),
@@ -115,16 +115,6 @@ fn flags(report: &ItemReport, discrimination: f64) -> Vec<Flag> {
     .into_iter()
     .filter_map(|(holds, flag)| holds.then_some(flag))
     .collect()
-}
-
-/// Which options are keys, in the author's order; of a statement, first true, then false.
-fn keys(question: &Question) -> Vec<bool> {
-    match &question.body {
-        Body::SingleChoice { options } => options.iter().map(|o| o.credit == 1.0).collect(),
-        Body::MultipleChoice { options } => options.iter().map(|o| o.credit > 0.0).collect(),
-        Body::TrueFalse { key, .. } => vec![*key, !*key],
-        _ => Vec::new(),
-    }
 }
 
 /// How a question does
