@@ -29,12 +29,20 @@ impl SkillGraph {
     /// # Errors
     /// [`Error::Cycle`], which names the skills of a cycle in order.
     pub fn new(pairs: impl IntoIterator<Item = (SkillId, SkillId)>) -> Result<Self, Error> {
-        let mut graph = Self::default();
+        let mut prerequisites = BTreeMap::<_, BTreeSet<_>>::new();
         for (before, skill) in pairs {
-            graph.prerequisites.entry(skill).or_default().insert(before);
+            prerequisites.entry(skill).or_default().insert(before);
         }
-        let all: Vec<&SkillId> = graph.prerequisites.keys().collect();
-        graph.in_order(all, |_| false)?;
+        Self::of(prerequisites)
+    }
+
+    /// The graph of skills with their direct prerequisites.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn of(prerequisites: BTreeMap<SkillId, BTreeSet<SkillId>>) -> Result<Self, Error> {
+        let graph = Self { prerequisites };
+        graph.in_order(graph.prerequisites.keys().collect(), |_| false)?;
         Ok(graph)
     }
 

@@ -2,10 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -36,13 +33,7 @@ pub(crate) enum Message {
 /// All who listen in this process.
 #[derive(Default)]
 pub(crate) struct Live {
-    listeners: Mutex<HashMap<LearnerId, Vec<Listener>>>,
-    numbers: AtomicU64,
-}
-
-struct Listener {
-    number: u64,
-    messages: mpsc::Sender<Message>,
+    listeners: Mutex<HashMap<LearnerId, Vec<mpsc::Sender<Message>>>>,
 }
 
 /// What one listener is told, until dropped. It ends when the process does, or when the listener
@@ -50,7 +41,6 @@ struct Listener {
 pub(crate) struct Listening {
     app: Arc<App>,
     learner: LearnerId,
-    number: u64,
     messages: mpsc::Receiver<Message>,
 }
 
@@ -62,9 +52,10 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
+        self.messages.close();
         let mut all = self.app.live.listeners();
         if let Some(listeners) = all.get_mut(&self.learner) {
-            listeners.retain(|listener| listener.number != self.number);
+            listeners.retain(|listener| !listener.is_closed());
             if listeners.is_empty() {
                 all.remove(&self.learner);
             }
@@ -73,13 +64,13 @@ impl Drop for Listening {
 }
 
 impl Live {
-    fn listeners(&self) -> MutexGuard<'_, HashMap<LearnerId, Vec<Listener>>> {
+    fn listeners(&self) -> MutexGuard<'_, HashMap<LearnerId, Vec<mpsc::Sender<Message>>>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, learner: LearnerId, message: &Message) {
         if let Some(listeners) = self.listeners().get_mut(&learner) {
-            listeners.retain(|listener| listener.messages.try_send(message.clone()).is_ok());
+            pass(listeners, message);
         }
     }
 
@@ -90,9 +81,14 @@ impl Live {
 
     fn tell_all(&self, message: &Message) {
         for listeners in self.listeners().values_mut() {
-            listeners.retain(|listener| listener.messages.try_send(message.clone()).is_ok());
+            pass(listeners, message);
         }
     }
+}
+
+/// Tells listeners, and lets those go who are gone or fall behind.
+fn pass(listeners: &mut Vec<mpsc::Sender<Message>>, message: &Message) {
+    listeners.retain(|listener| listener.try_send(message.clone()).is_ok());
 }
 
 impl App {
@@ -104,10 +100,9 @@ impl App {
             return None;
         }
         let (sender, messages) = mpsc::channel(BACKLOG);
-        let number = self.live.numbers.fetch_add(1, Ordering::Relaxed);
-        listeners.push(Listener { number, messages: sender });
+        listeners.push(sender);
         drop(all);
-        Some(Listening { app: Arc::clone(self), learner, number, messages })
+        Some(Listening { app: Arc::clone(self), learner, messages })
     }
 
     /// Lets all listeners go, who would otherwise stay for ever.

@@ -90,11 +90,7 @@ impl App {
         if stored.version <= self.bank().prerequisites.version {
             return Ok(());
         }
-        let pairs = stored
-            .of
-            .iter()
-            .flat_map(|(skill, all)| all.iter().map(move |before| (before.clone(), skill.clone())));
-        match SkillGraph::new(pairs) {
+        match SkillGraph::of(stored.of.clone()) {
             Ok(graph) => self.replace_bank(|bank| bank.with_prerequisites(stored, graph)).await,
             Err(error) => tracing::error!(%error, "stored prerequisites are of no use"),
         }

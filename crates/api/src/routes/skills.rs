@@ -64,11 +64,7 @@ impl PrerequisitesView {
         if !errors.is_empty() {
             return Err(Problem::invalid(errors));
         }
-        let pairs = self
-            .prerequisites
-            .iter()
-            .flat_map(|(skill, all)| all.iter().map(move |before| (before.clone(), skill.clone())));
-        SkillGraph::new(pairs)
+        SkillGraph::of(self.prerequisites.clone())
             .map_err(|error| Problem::invalid_field("prerequisites", error.to_string()))?;
         let of = self.prerequisites.into_iter().filter(|(_, all)| !all.is_empty()).collect();
         Ok(Prerequisites { version: self.version.saturating_add(1), of })

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use quizmentor_bloom::Engine;
 use quizmentor_core::{Clock, SignedDuration, SystemClock};
@@ -66,15 +66,16 @@ impl Finding {
 /// Prints a finding a line; fails when any is a failure.
 pub(crate) fn run(arguments: &Doctor) -> anyhow::Result<()> {
     let (config, data_dir) = arguments.place.settings()?;
+    let engine = Engine::load(&config.models_dir().join(BLOOM_MODEL)).map_err(anyhow::Error::from);
     let mut findings = vec![
         Finding::ok("program", format!("quizmentor {}", env!("CARGO_PKG_VERSION"))),
         disk(&data_dir),
-        model(&config.models_dir().join(BLOOM_MODEL)),
+        model(&engine),
     ];
     Runtime::new()?.block_on(async {
         findings.extend(records(&config, &data_dir).await);
         findings.push(cache(&config).await);
-        findings.push(vectors(&config).await);
+        findings.push(vectors(&config, &engine).await);
     });
     for finding in &findings {
         print_json(finding)?;
@@ -109,14 +110,14 @@ fn disk(data_dir: &Path) -> Finding {
     }
 }
 
-fn model(dir: &Path) -> Finding {
-    match Engine::load(dir) {
+fn model(engine: &anyhow::Result<Engine>) -> Finding {
+    match engine {
         Ok(engine) => {
             Finding::ok("model", format!("{}, its files as their sums say", engine.version()))
         }
         Err(error) => Finding::failure(
             "model",
-            format!("{:#}", anyhow::Error::from(error)),
+            format!("{error:#}"),
             "restore the directory of the model from the release, or set --models",
         ),
     }
@@ -217,14 +218,14 @@ async fn cache(config: &Config) -> Finding {
     }
 }
 
-async fn vectors(config: &Config) -> Finding {
+async fn vectors(config: &Config, engine: &anyhow::Result<Engine>) -> Finding {
     const CHECK: &str = "vectors";
     if config.vectors.url.is_none() {
         return Finding::ok(CHECK, "in the process");
     }
     let answer = async {
-        let engine = Engine::load(&config.models_dir().join(BLOOM_MODEL))?;
-        let vectors = application::open_vectors(config, &engine)?;
+        let engine = engine.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+        let vectors = application::open_vectors(config, engine)?;
         Ok::<_, anyhow::Error>(vectors.len().await?)
     };
     match answer.await {

@@ -16,7 +16,6 @@ use quizmentor_core::LearnerId;
 use serde::Serialize;
 
 use super::{bloom_engine, counter, print_json, stores::Place};
-use crate::application::open_records;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
@@ -109,10 +108,7 @@ pub(crate) fn run(command: &Eval) -> anyhow::Result<()> {
         Eval::Selection(arguments) => {
             print_json(&evaluate::selection(arguments.items, stopwatch())?)
         }
-        Eval::States(arguments) => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(states(arguments)),
+        Eval::States(arguments) => states(arguments),
     }
 }
 
@@ -178,19 +174,18 @@ struct StatesReport {
     different: Vec<LearnerId>,
 }
 
-async fn states(arguments: &States) -> anyhow::Result<()> {
-    let (config, data_dir) = arguments.place.settings()?;
-    let records = open_records(&config, &data_dir).await?;
-    let rebuilt = rebuilt_states(records.as_ref()).await?;
-    let mut report = StatesReport { learners: rebuilt.len(), equal: 0, different: Vec::new() };
-    for (id, learner) in rebuilt {
-        let stored = records.learner_state(id).await?;
-        if stored.is_some_and(|stored| stored.bytes == learner.encode()) {
-            report.equal += 1;
-        } else {
-            report.different.push(id);
+fn states(arguments: &States) -> anyhow::Result<()> {
+    arguments.place.with_records(async |records| {
+        let rebuilt = rebuilt_states(records.as_ref()).await?;
+        let mut report = StatesReport { learners: rebuilt.len(), equal: 0, different: Vec::new() };
+        for (id, learner) in rebuilt {
+            let stored = records.learner_state(id).await?;
+            if stored.is_some_and(|stored| stored.bytes == learner.encode()) {
+                report.equal += 1;
+            } else {
+                report.different.push(id);
+            }
         }
-    }
-    records.close().await;
-    print_json(&report)
+        print_json(&report)
+    })
 }

@@ -32,15 +32,12 @@ pub(crate) fn run(arguments: &Invite) -> anyhow::Result<()> {
         Invited::Author => Role::Author,
         Invited::Admin => Role::Admin,
     };
-    let (config, data_dir) = arguments.place.settings()?;
     let url = arguments.url.trim_end_matches('/');
-    tokio::runtime::Runtime::new()?.block_on(async {
-        let records = application::open_records(&config, &data_dir).await?;
+    arguments.place.with_records(async |records| {
         let (link, minutes) =
             application::sign_in_link(records.as_ref(), &SystemClock, role, url).await?;
         println!("{link}");
         eprintln!("It works once, within {minutes} minutes.");
-        records.close().await;
         Ok(())
     })
 }

@@ -56,7 +56,7 @@ impl Place {
     }
 
     /// Runs `work` on the records, which are brought to the present schema before.
-    fn with_records<T>(
+    pub(crate) fn with_records<T>(
         &self,
         work: impl AsyncFnOnce(Arc<dyn Records>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {

@@ -26,6 +26,7 @@ use tokio::{
     time::timeout,
 };
 
+use super::layers::OnDrop;
 use crate::config::Config;
 
 /// Name of the counter of requests that were told to come back.
@@ -79,32 +80,17 @@ impl Admission {
             let limits = &self.config.load().limits;
             (limits.queue as usize, limits.queue_timeout)
         };
-        let waits = Waits::begin(&self.waiting);
-        if waits.before >= queue {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waits = OnDrop(|| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        });
+        if before >= queue {
             return None;
         }
         let begun = tokio::time::Instant::now();
         let place = timeout(longest, places.acquire()).await.ok()?.ok()?;
         metrics::histogram!(WAIT_SECONDS).record(begun.elapsed());
         Some(place)
-    }
-}
-
-/// One that waits, until dropped.
-struct Waits<'a> {
-    waiting: &'a AtomicUsize,
-    before: usize,
-}
-
-impl<'a> Waits<'a> {
-    fn begin(waiting: &'a AtomicUsize) -> Self {
-        Self { waiting, before: waiting.fetch_add(1, Ordering::Relaxed) }
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
