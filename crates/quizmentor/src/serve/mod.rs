@@ -228,7 +228,8 @@ async fn reload(
     filter.set(&config.log.filter)?;
     let before = current.swap(Arc::new(config.clone()));
     let fixed = |config: &Config| {
-        let Config { server, limits, auth, records, cache, vectors, .. } = config.clone();
+        let Config { log: _, server, limits, auth, experiment, events, records, cache, vectors } =
+            config.clone();
         let server = config::Server {
             request_timeout: Duration::ZERO,
             drain_timeout: Duration::ZERO,
@@ -236,7 +237,7 @@ async fn reload(
             ..server
         };
         let limits = [limits.connections, limits.requests, limits.queue];
-        (server, limits, auth, records, cache, vectors)
+        (server, limits, auth, experiment, events, records, cache, vectors)
     };
     if fixed(&before) != fixed(&config) {
         tracing::warn!("some of the changed settings take effect after a restart only");
