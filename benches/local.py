@@ -35,6 +35,12 @@ TEXTS = [
 ]
 
 
+def cpu_seconds(pid):
+    """Processor time that a process has taken."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Server:
     """A serving process, with this script in its service manager's place."""
 
@@ -83,15 +89,11 @@ class Server:
         """Waits until the background work after the start is done: hardly any time on a core."""
         end = time.monotonic() + SETTLE_TIMEOUT
         while time.monotonic() < end:
-            before = self.cpu_seconds()
+            before = cpu_seconds(self.process.pid)
             time.sleep(2)
-            if self.cpu_seconds() - before < 0.04:
+            if cpu_seconds(self.process.pid) - before < 0.04:
                 return
         raise SystemExit(f"still busy {SETTLE_TIMEOUT} s after the start")
-
-    def cpu_seconds(self):
-        after_name = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory_mib(self, field):
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

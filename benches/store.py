@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from local import Connection, Learner, Server, request
+from local import Connection, Learner, Server, cpu_seconds, request
 
 PARTS = ["answers", "next", "search", "live", "simulate", "simulate-sqlite"]
 
@@ -285,12 +285,10 @@ def wait_for(condition, otherwise):
 
 def cpu_us(pid, connection, sent):
     """Microseconds of processor time that a process takes for a request."""
-    seconds = lambda: sum(map(int, Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-                              .rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
-    begin = seconds()
+    begin = cpu_seconds(pid)
     for _ in range(READS):
         connection.exchange(sent)
-    return round(1e6 * (seconds() - begin) / READS, 2)
+    return round(1e6 * (cpu_seconds(pid) - begin) / READS, 2)
 
 
 def listen(address, token, number):

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::{
     Error,
-    artifact::{EncoderConfig, Tensors},
+    artifact::{EncoderConfig, QuantizedRows, Tensors},
 };
 
 /// How the encoder calculates.
@@ -53,6 +53,39 @@ impl Encoder {
                 encoder.pooled(texts, spans).expect("shapes were checked on loading")
             }
         }
+    }
+}
+
+/// Vectors of words and positions.
+#[derive(Debug)]
+struct Embeddings {
+    /// Kept quantised: a text needs few of its rows.
+    words: QuantizedRows,
+    /// `[max_tokens, hidden]`
+    positions: Vec<f32>,
+    hidden: usize,
+}
+
+impl Embeddings {
+    fn new(config: &EncoderConfig, tensors: &Tensors) -> Result<Self, Error> {
+        let hidden = config.hidden;
+        Ok(Self {
+            words: tensors.quantized("embeddings.word", config.vocabulary, hidden)?,
+            positions: tensors.floats("embeddings.position", &[config.max_tokens, hidden])?,
+            hidden,
+        })
+    }
+
+    /// Their sums, one row a token.
+    fn sums(&self, texts: &[&[u32]]) -> Vec<f32> {
+        let tokens: usize = texts.iter().map(|text| text.len()).sum();
+        let mut sums = Vec::with_capacity(tokens * self.hidden);
+        for text in texts {
+            for (&id, position) in text.iter().zip(self.positions.chunks_exact(self.hidden)) {
+                sums.extend(self.words.row(id as usize).zip(position).map(|(word, at)| word + at));
+            }
+        }
+        sums
     }
 }
 

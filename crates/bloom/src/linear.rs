@@ -30,12 +30,7 @@ impl Linear {
                 let matrix = tensors.matrix(name, outputs, inputs)?;
                 Ok(Self::Int8(matrix, Kernels::best()))
             }
-            Arithmetic::Float => {
-                let weight = tensors.quantized(name, outputs, inputs)?.dequantized();
-                let bias = tensors.floats(&format!("{name}.bias"), &[outputs])?;
-                let weight = tensor(weight, &[outputs, inputs]);
-                Ok(Self::Float(candle_nn::Linear::new(weight, Some(tensor(bias, &[outputs])))))
-            }
+            Arithmetic::Float => float(tensors, name, outputs, inputs).map(Self::Float),
         }
     }
 
@@ -58,6 +53,19 @@ impl Linear {
             }
         }
     }
+}
+
+/// The layer of these tensors in `f32`.
+pub(crate) fn float(
+    tensors: &Tensors,
+    name: &str,
+    outputs: usize,
+    inputs: usize,
+) -> Result<candle_nn::Linear, Error> {
+    let weight = tensors.quantized(name, outputs, inputs)?.dequantized();
+    let bias = tensors.floats(&format!("{name}.bias"), &[outputs])?;
+    let weight = tensor(weight, &[outputs, inputs]);
+    Ok(candle_nn::Linear::new(weight, Some(tensor(bias, &[outputs]))))
 }
 
 /// A tensor of as many values as the shape says.

@@ -73,6 +73,19 @@ pub enum Status {
     Archived,
 }
 
+impl Status {
+    /// As it is written everywhere.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Published => "published",
+            Self::Pilot => "pilot",
+            Self::Archived => "archived",
+        }
+    }
+}
+
 /// Options and key, by kind of question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]

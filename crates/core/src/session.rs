@@ -92,7 +92,6 @@ pub struct PendingQuestion {
     /// When it was chosen.
     pub shown_at: Timestamp,
     /// Why it was chosen: the terms of the choice as shown to the learner.
-    #[serde(with = "shared")]
     pub why: Arc<Value>,
     /// Probability with which the policy chose it among the candidates, in (0, 1].
     pub propensity: f64,
@@ -102,7 +101,7 @@ pub struct PendingQuestion {
     #[serde(default)]
     pub pilot: bool,
     /// The chances that each policy gave it, as the adaptive engine tells them.
-    #[serde(default, with = "shared")]
+    #[serde(default)]
     pub chances: Arc<Value>,
 }
 
@@ -149,20 +148,4 @@ pub struct Session {
     pub pending: Option<PendingQuestion>,
     /// Grows by one with each change; guards against lost updates.
     pub version: u64,
-}
-
-/// Reads and writes a value that sessions and their copies share.
-mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use serde_json::Value;
-
-    pub(super) fn serialize<S: Serializer>(value: &Value, to: S) -> Result<S::Ok, S::Error> {
-        value.serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Value>, D::Error> {
-        Value::deserialize(from).map(Arc::new)
-    }
 }

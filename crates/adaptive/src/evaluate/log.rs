@@ -4,6 +4,7 @@ use std::io::Read;
 
 use jiff::Timestamp;
 
+use super::row_error;
 use crate::{Error, Item, ItemKey, Outcome, SkillKey, keys::hash_text};
 
 /// A row of a log.
@@ -45,7 +46,7 @@ impl<R: Read> Log<R> {
     /// Reads the header. An empty source is an empty log.
     pub(super) fn new(source: R) -> Result<Self, Error> {
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
-        let header = reader.byte_headers().map_err(|e| row_error(&e))?.clone();
+        let header = reader.byte_headers().map_err(|e| row_error(0, &e))?.clone();
         let find = |name: &str| header.iter().position(|h| trim(h) == name.as_bytes());
         let need = |name: &'static str| match find(name) {
             Some(at) => Ok(at),
@@ -72,7 +73,7 @@ impl<R: Read> Log<R> {
                 let line = self.record.position().map_or(0, csv::Position::line);
                 Some(self.row().map_err(|reason| Error::Row { line, reason }))
             }
-            Err(error) => Some(Err(row_error(&error))),
+            Err(error) => Some(Err(row_error(0, &error))),
         }
     }
 
@@ -140,16 +141,4 @@ impl<R: Read> Log<R> {
 
 fn trim(field: &[u8]) -> &[u8] {
     field.strip_prefix(b"\xef\xbb\xbf").unwrap_or(field).trim_ascii()
-}
-
-fn row_error(error: &csv::Error) -> Error {
-    match error.kind() {
-        csv::ErrorKind::Io(cause) => {
-            Error::Read(std::io::Error::new(cause.kind(), cause.to_string()))
-        }
-        _ => Error::Row {
-            line: error.position().map_or(0, csv::Position::line),
-            reason: error.to_string(),
-        },
-    }
 }

@@ -28,3 +28,16 @@ pub fn unpacked<'a>(source: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error>
     let gzip = source.fill_buf()?.starts_with(&[0x1f, 0x8b]);
     Ok(if gzip { Box::new(MultiGzDecoder::new(source)) } else { Box::new(source) })
 }
+
+/// What is wrong with a row; `line` where the error does not tell its own.
+fn row_error(line: u64, error: &csv::Error) -> Error {
+    match error.kind() {
+        csv::ErrorKind::Io(cause) => {
+            Error::Read(std::io::Error::new(cause.kind(), cause.to_string()))
+        }
+        _ => Error::Row {
+            line: error.position().map_or(line, csv::Position::line),
+            reason: error.to_string(),
+        },
+    }
+}

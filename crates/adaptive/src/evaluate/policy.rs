@@ -4,7 +4,7 @@ use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
-use super::BadRows;
+use super::{BadRows, row_error};
 use crate::{
     Error,
     policy::{Logged, PolicyReport, Tally, TallyReport, Value, evaluate},
@@ -132,8 +132,8 @@ impl<R: Read> Rows<'_, R> {
             Err(error) => return Some(Err(row_error(line, &error))),
         }
         let line = record.position().map_or(line, csv::Position::line);
-        let headers = self.reader.headers().ok().cloned();
-        let row = record.deserialize::<Row>(headers.as_ref()).map_err(|e| row_error(line, &e));
+        let row = record.deserialize::<Row>(self.reader.headers().ok());
+        let row = row.map_err(|error| row_error(line, &error));
         Some(row.and_then(|row| self.logged(&row).map_err(|reason| Error::Row { line, reason })))
     }
 
@@ -171,14 +171,5 @@ impl<R: Read> Iterator for Rows<'_, R> {
             }
         }
         None
-    }
-}
-
-fn row_error(line: u64, error: &csv::Error) -> Error {
-    match error.kind() {
-        csv::ErrorKind::Io(cause) => {
-            Error::Read(std::io::Error::new(cause.kind(), cause.to_string()))
-        }
-        _ => Error::Row { line, reason: error.to_string() },
     }
 }

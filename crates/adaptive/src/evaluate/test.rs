@@ -4,6 +4,7 @@ use std::{io::Read, time::Duration};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::row_error;
 use crate::{
     Error,
     cat::{Ability, Bank, Exposure, Parameters},
@@ -114,11 +115,6 @@ fn rows<T: DeserializeOwned, U>(
         return Err(Error::Row { line: 2, reason: "no rows".to_owned() });
     }
     Ok(rows)
-}
-
-fn row_error(line: u64, error: &csv::Error) -> Error {
-    let line = error.position().map_or(line, csv::Position::line);
-    Error::Row { line, reason: error.to_string() }
 }
 
 /// What became of one examinee: items asked, those to the stop, errors after 10 and 20 items.

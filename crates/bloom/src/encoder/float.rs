@@ -2,21 +2,19 @@
 
 use std::ops::Range;
 
-use candle_core::{D, Device, Result, Tensor};
+use candle_core::{D, Result, Tensor};
 use candle_nn::{LayerNorm, Linear, Module, ops::softmax_last_dim};
 
+use super::Embeddings;
 use crate::{
     Error,
-    artifact::{EncoderConfig, QuantizedRows, Tensors},
-    linear::tensor,
+    artifact::{EncoderConfig, Tensors},
+    linear::{float as linear, tensor},
 };
 
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    /// Kept quantised: a text needs few of its rows.
-    words: QuantizedRows,
-    /// `[max_tokens, hidden]`
-    positions: Vec<f32>,
+    embeddings: Embeddings,
     norm: LayerNorm,
     layers: Vec<Layer>,
     hidden: usize,
@@ -38,35 +36,24 @@ impl Encoder {
         config: &EncoderConfig,
         tensors: &Tensors,
     ) -> std::result::Result<Self, Error> {
-        let hidden = config.hidden;
         Ok(Self {
-            words: tensors.quantized("embeddings.word", config.vocabulary, hidden)?,
-            positions: tensors.floats("embeddings.position", &[config.max_tokens, hidden])?,
+            embeddings: Embeddings::new(config, tensors)?,
             norm: layer_norm(config, tensors, "embeddings.norm")?,
             layers: (0..config.layers)
                 .map(|index| Layer::new(config, tensors, index))
                 .collect::<std::result::Result<_, _>>()?,
-            hidden,
+            hidden: config.hidden,
         })
     }
 
     pub(super) fn pooled(&self, texts: &[&[u32]], spans: &[Range<usize>]) -> Result<Vec<Vec<f32>>> {
-        let mut x = self.norm.forward(&self.embed(texts)?)?;
+        let sums = self.embeddings.sums(texts);
+        let tokens = sums.len() / self.hidden;
+        let mut x = self.norm.forward(&tensor(sums, &[tokens, self.hidden]))?;
         for layer in &self.layers {
             x = layer.forward(&x, spans)?;
         }
         spans.iter().map(|span| x.narrow(0, span.start, span.len())?.mean(0)?.to_vec1()).collect()
-    }
-
-    fn embed(&self, texts: &[&[u32]]) -> Result<Tensor> {
-        let tokens: usize = texts.iter().map(|text| text.len()).sum();
-        let mut sums = Vec::with_capacity(tokens * self.hidden);
-        for text in texts {
-            for (&id, position) in text.iter().zip(self.positions.chunks_exact(self.hidden)) {
-                sums.extend(self.words.row(id as usize).zip(position).map(|(word, at)| word + at));
-            }
-        }
-        Tensor::from_vec(sums, (tokens, self.hidden), &Device::Cpu)
     }
 }
 
@@ -111,17 +98,6 @@ impl Layer {
         let scores = (q / (size as f64).sqrt())?.matmul(&k.t()?)?;
         softmax_last_dim(&scores)?.matmul(&v)?.transpose(0, 1)?.flatten_from(D::Minus2)
     }
-}
-
-fn linear(
-    tensors: &Tensors,
-    name: &str,
-    rows: usize,
-    columns: usize,
-) -> std::result::Result<Linear, Error> {
-    let weight = tensors.quantized(name, rows, columns)?.dequantized();
-    let bias = tensors.floats(&format!("{name}.bias"), &[rows])?;
-    Ok(Linear::new(tensor(weight, &[rows, columns]), Some(tensor(bias, &[rows]))))
 }
 
 fn layer_norm(

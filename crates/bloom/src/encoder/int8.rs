@@ -2,18 +2,17 @@
 
 use std::ops::Range;
 
+use super::Embeddings;
 use crate::{
     Error,
-    artifact::{EncoderConfig, QuantizedRows, Tensors},
+    artifact::{EncoderConfig, Tensors},
     kernel::{Codes, Heads, Instructions, Kernels, Matrix, Norm, Room, with_instructions},
 };
 
 #[derive(Debug)]
 pub(crate) struct Encoder {
     kernels: Kernels,
-    words: QuantizedRows,
-    /// `[max_tokens, hidden]`
-    positions: Vec<f32>,
+    embeddings: Embeddings,
     norm: Norm,
     layers: Vec<Layer>,
     heads: Heads,
@@ -34,8 +33,7 @@ impl Encoder {
         let (hidden, epsilon) = (config.hidden, config.layer_norm_eps as f32);
         Ok(Self {
             kernels: Kernels::best(),
-            words: tensors.quantized("embeddings.word", config.vocabulary, hidden)?,
-            positions: tensors.floats("embeddings.position", &[config.max_tokens, hidden])?,
+            embeddings: Embeddings::new(config, tensors)?,
             norm: tensors.norm("embeddings.norm", hidden, epsilon)?,
             layers: (0..config.layers)
                 .map(|index| Layer::new(config, tensors, index))
@@ -56,7 +54,7 @@ impl Encoder {
     ) -> Vec<Vec<f32>> {
         let hidden = self.norm.weight.len();
         let mut desk = Desk::new(instructions);
-        let mut x = self.embed(texts);
+        let mut x = self.embeddings.sums(texts);
         desk.residual.resize(x.len(), 0.0);
         instructions.normalize(&mut x, &desk.residual, &self.norm);
         for layer in &self.layers {
@@ -64,18 +62,6 @@ impl Encoder {
         }
         let mean = |span: &Range<usize>| mean(&x[span.start * hidden..span.end * hidden], hidden);
         spans.iter().map(mean).collect()
-    }
-
-    fn embed(&self, texts: &[&[u32]]) -> Vec<f32> {
-        let hidden = self.norm.weight.len();
-        let tokens: usize = texts.iter().map(|text| text.len()).sum();
-        let mut sums = Vec::with_capacity(tokens * hidden);
-        for text in texts {
-            for (&id, position) in text.iter().zip(self.positions.chunks_exact(hidden)) {
-                sums.extend(self.words.row(id as usize).zip(position).map(|(word, at)| word + at));
-            }
-        }
-        sums
     }
 }
 

@@ -21,16 +21,6 @@ pub(super) struct Labels {
     pub(super) tags: Vec<String>,
 }
 
-/// Names of states in tags.
-pub(super) fn status_name(status: Status) -> &'static str {
-    match status {
-        Status::Draft => "draft",
-        Status::Published => "published",
-        Status::Pilot => "pilot",
-        Status::Archived => "archived",
-    }
-}
-
 impl Labels {
     /// Reads comment lines; labels that cannot be used are handed to `report`.
     pub(super) fn read(comment: Text<'_>, mut report: impl FnMut(Problem)) -> Self {
@@ -121,7 +111,7 @@ fn difficulty(text: &str) -> Result<u8, String> {
 fn status(text: &str) -> Result<Status, String> {
     [Status::Draft, Status::Published, Status::Pilot, Status::Archived]
         .into_iter()
-        .find(|status| status_name(*status) == text)
+        .find(|status| status.name() == text)
         .ok_or_else(|| {
             format!(
                 "unknown status “{}”; expected draft, published, pilot or archived",

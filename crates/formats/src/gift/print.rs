@@ -4,7 +4,7 @@ use std::iter;
 
 use quizmentor_core::{AcceptedNumber, Body, Choice, Question, SkillId, Status, TextFormat};
 
-use crate::gift::{is_blank, labels::status_name, question::marker_of};
+use crate::gift::{is_blank, question::marker_of};
 
 /// Writes `questions` as a GIFT file that [`parse`](crate::gift::parse) reads back to the same
 /// questions, and Moodle to its own; the module says what cannot be carried.
@@ -51,7 +51,7 @@ fn labels(question: &Question) -> String {
     let skill =
         (skill.as_ref() != Ok(&question.skill)).then(|| format!("skill:{}", question.skill));
     let status = (question.status != Status::default())
-        .then(|| format!("status:{}", status_name(question.status)));
+        .then(|| format!("status:{}", question.status.name()));
     let tags = [
         question.level.map(|level| format!("bloom:{level}")),
         question.difficulty.map(|difficulty| format!("difficulty:{difficulty}")),

@@ -22,7 +22,7 @@ use qdrant_client::{
         vectors_config::Config as VectorsConfig,
     },
 };
-use quizmentor_core::{QuestionId, Status};
+use quizmentor_core::QuestionId;
 use tokio::sync::Mutex;
 use tonic::Code;
 use uuid::Uuid;
@@ -221,15 +221,6 @@ fn question(payload: &HashMap<String, Value>) -> Result<QuestionId> {
     QuestionId::new(text(payload, QUESTION)?).map_err(|e| Error::corrupt("payload of a vector", e))
 }
 
-fn status(status: Status) -> &'static str {
-    match status {
-        Status::Draft => "draft",
-        Status::Pilot => "pilot",
-        Status::Published => "published",
-        Status::Archived => "archived",
-    }
-}
-
 fn stored_as(point: &Point, row: Vec<f32>) -> PointStruct {
     let Payload { skill, level, language, status: state } = &point.payload;
     let fields = [
@@ -237,7 +228,7 @@ fn stored_as(point: &Point, row: Vec<f32>) -> PointStruct {
         (SUBJECT, skill.subject().to_owned()),
         (SKILL, skill.to_string()),
         (LANGUAGE, language.clone()),
-        (STATUS, status(*state).to_owned()),
+        (STATUS, state.name().to_owned()),
         (DIGEST, point.digest().to_string()),
     ];
     let level = level.map(|level| (LEVEL, level.name().to_owned()));
@@ -257,7 +248,7 @@ impl From<&VectorFilter> for Filter {
             (SKILL, skill.as_ref().map(ToString::to_string)),
             (LEVEL, level.map(|level| level.name().to_owned())),
             (LANGUAGE, language.clone()),
-            (STATUS, state.map(|state| status(state).to_owned())),
+            (STATUS, state.map(|state| state.name().to_owned())),
         ];
         let conditions =
             wanted.into_iter().filter_map(|(field, value)| Some(Condition::matches(field, value?)));
