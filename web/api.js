@@ -147,7 +147,14 @@ export const get = (path) => call("GET", path);
 export const post = (path, json) => call("POST", path, { json });
 export const put = (path, json) => call("PUT", path, { json });
 export const postText = (path, text) => call("POST", path, { text });
-export const getPublic = (path) => send("GET", path, {});
+
+let subjects = null;
+
+/** The bank's subjects; those who ask while an answer is under way share it. */
+export const getSubjects = () =>
+  (subjects ??= send("GET", "/v1/subjects", {})
+    .then((reply) => reply.subjects)
+    .finally(() => (subjects = null)));
 
 /** `path` with those of `values` that are set. */
 export function query(path, values) {

@@ -1,7 +1,7 @@
 // The authors' area: sign in, search by meaning, list, import, export.
 
-import { Problem, account, get, getPublic, postText, put, query, redeem } from "/api.js";
-import { LEVELS, capital, count, excerpt, fill, h, onSubmit, percent, rich } from "/markup.js";
+import { Problem, account, get, getSubjects, postText, put, query, redeem } from "/api.js";
+import { LEVELS, capital, count, excerpt, factList, fill, h, onSubmit, percent, rich } from "/markup.js";
 
 export const title = "Authors";
 
@@ -75,6 +75,15 @@ const FLAGS = {
 };
 const decimal = (value, digits = 2) => `${value < 0 ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
 
+const flagNotes = (flags) => flags.map((flag) => h("p", { class: "note" }, FLAGS[flag] ?? flag));
+
+/** A button that gives way to what `load` resolves to. */
+function showMore(load) {
+  const rest = h("div");
+  rest.append(h("button", { type: "button", onclick: () => fill(rest, load) }, "Show more"));
+  return rest;
+}
+
 function calibrationView(found, body) {
   const facts = [
     ["Answers", `${found.answers} to this wording, ${found.answers_learned} in all`],
@@ -84,8 +93,8 @@ function calibrationView(found, body) {
     ["Drift, remarkable beyond ±3", `${decimal(found.drift, 1)} standard deviations`],
   ].filter(Boolean);
   return [
-    found.flags.map((flag) => h("p", { class: "note" }, FLAGS[flag] ?? flag)),
-    h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    flagNotes(found.flags),
+    factList(facts),
     found.options.length && found.answers ? optionTable(found, body) : null,
   ].flat();
 }
@@ -112,12 +121,9 @@ async function flaggedPage(after) {
   const { questions, next } = await get(query("/v1/calibration", { after }));
   if (!questions.length) return h("p", {}, "No question is conspicuous.");
   const items = questions.map(({ stem, calibration }) =>
-    h("li", {}, h("p", {}, excerpt(stem)), calibration.flags.map((flag) => h("p", { class: "note" }, FLAGS[flag] ?? flag)), h("p", { class: "meta" }, h("code", { class: "soft" }, calibration.question))));
+    h("li", {}, h("p", {}, excerpt(stem)), flagNotes(calibration.flags), h("p", { class: "meta" }, h("code", { class: "soft" }, calibration.question))));
   const list = h("ul", { class: "plain-list" }, items);
-  if (!next) return list;
-  const rest = h("div");
-  rest.append(h("button", { type: "button", onclick: () => fill(rest, () => flaggedPage(next)) }, "Show more"));
-  return [list, rest];
+  return next ? [list, showMore(() => flaggedPage(next))] : list;
 }
 
 /** Prerequisites by skill. Lines on the same skill add up; a skill with none is left out. */
@@ -234,8 +240,8 @@ function select(id, label, options) {
 function subjectSelect(id) {
   const element = select(id, "Subject", [["", "All subjects"]]);
   const control = element.querySelector("select");
-  getPublic("/v1/subjects").then(
-    ({ subjects }) => control.append(...subjects.map((subject) => h("option", { value: subject.id }, subject.name))),
+  getSubjects().then(
+    (subjects) => control.append(...subjects.map((subject) => h("option", { value: subject.id }, subject.name))),
     () => {},
   );
   return element;
@@ -264,11 +270,7 @@ async function page(filter, after) {
   const { questions, next } = await get(query("/v1/questions", { ...filter, after, limit: 20 }));
   if (!questions.length) return h("p", {}, "No question fits.");
   const list = h("ul", { class: "plain-list" }, questions.map((question) => questionItem(question)));
-  if (!next) return [list, h("p", { class: "soft" }, "That is all.")];
-  const rest = h("div");
-  const more = () => fill(rest, () => page(filter, next));
-  rest.append(h("button", { type: "button", onclick: more }, "Show more"));
-  return [list, rest];
+  return [list, next ? showMore(() => page(filter, next)) : h("p", { class: "soft" }, "That is all.")];
 }
 
 /** A file's text; null where it is not in UTF-8. */

@@ -40,6 +40,13 @@ export function percent(p) {
   return `${words}\u00a0%`;
 }
 
+/** Two probabilities as “55 to 61 %”. */
+export const percents = (low, high) => `${Math.round(100 * low)} to ${percent(high)}`;
+
+/** Names and their values. */
+export const factList = (facts) =>
+  h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+
 export const count = (n, one, many = `${one}s`) =>
   `${n.toLocaleString("en")}\u00a0${n === 1 ? one : many}`;
 

@@ -1,9 +1,9 @@
 // Practice: choose, answer, learn why, go on; and the summary at the end.
 
-import { get, getPublic, kept, post, uuid } from "/api.js";
-import { LEVEL_MEANING, bar, capital, count, excerpt, fill, h, loading, moment, percent, problemBox, rich } from "/markup.js";
+import { get, getSubjects, kept, post, uuid } from "/api.js";
+import { LEVEL_MEANING, bar, capital, count, excerpt, factList, fill, h, loading, moment, percent, percents, problemBox, rich } from "/markup.js";
 import { questionForm } from "/question.js";
-import { answerList, factList, measured, signed, skillChanges, verdict } from "/summary.js";
+import { answerList, measured, signed, skillChanges, verdict } from "/summary.js";
 
 export const title = "Practise";
 
@@ -37,7 +37,7 @@ function turnTo(root, content, focus = content.querySelector("h1")) {
 function start(root) {
   const place = h("div");
   root.replaceChildren(h("h1", { tabindex: -1 }, "Practise"), place);
-  fill(place, async () => startForm(root, (await getPublic("/v1/subjects")).subjects), "Loading subjects…");
+  fill(place, async () => startForm(root, await getSubjects()), "Loading subjects…");
 }
 
 function startForm(root, subjects) {
@@ -277,8 +277,7 @@ function questionScreen(root, run, shown) {
 /** Says it when the challenge was moved. */
 function flowNote(flow) {
   if (!flow?.sentence) return "";
-  const [low, high] = flow.target;
-  return h("p", { class: "hint flow" }, `${flow.sentence} The aim is now a chance of ${Math.round(100 * low)} to ${percent(high)}.`);
+  return h("p", { class: "hint flow" }, `${flow.sentence} The aim is now a chance of ${percents(...flow.target)}.`);
 }
 
 const REASONS = {
@@ -299,7 +298,7 @@ function whyBox(why) {
   const facts = [
     ["Reason", REASONS[why.reason] ?? why.reason],
     ["Your estimated chance", percent(why.probability)],
-    why.target && ["Aim of practice", `${Math.round(100 * why.target[0])} to ${percent(why.target[1])}`],
+    why.target && ["Aim of practice", percents(...why.target)],
     why.retrievability !== null && ["Chance that you remember it", percent(why.retrievability)],
     ["Questions to choose from", why.candidates?.toLocaleString("en")],
     ["Chosen by", why.policy],

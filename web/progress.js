@@ -1,7 +1,7 @@
 // Progress: what a learner can do by skill and Bloom level, and what is due for review.
 
-import { get, getPublic, kept, query } from "/api.js";
-import { bar, capital, count, excerpt, fill, h, moment, onSubmit, percent } from "/markup.js";
+import { get, getSubjects, kept, query } from "/api.js";
+import { bar, capital, count, excerpt, fill, h, moment, onSubmit, percent, percents } from "/markup.js";
 
 export const title = "Progress";
 
@@ -17,10 +17,10 @@ export function render(root) {
   );
   fill(reviews, async () => reviewList(await get("/v1/me/reviews")));
   fill(mastery, async () => {
-    const [model, { subjects }] = await Promise.all([get("/v1/me/model"), getPublic("/v1/subjects")]);
+    const [model, subjects] = await Promise.all([get("/v1/me/model"), getSubjects()]);
     return [abilityLine(model), ...masteryBySubject(model.mastery, subjects)];
   });
-  fill(goals, async () => goalForms((await getPublic("/v1/subjects")).subjects));
+  fill(goals, async () => goalForms(await getSubjects()));
 }
 
 function abilityLine({ ability, uncertainty, answers, mastery }) {
@@ -50,7 +50,7 @@ function reviewList({ due, next_due: next }) {
 }
 
 function range({ probability, low, high }) {
-  return [h("strong", {}, percent(probability)), h("span", { class: "soft" }, ` (${Math.round(100 * low)} to ${percent(high)})`)];
+  return [h("strong", {}, percent(probability)), h("span", { class: "soft" }, ` (${percents(low, high)})`)];
 }
 
 const GUESS_WORTH_TELLING = 0.25;
@@ -126,7 +126,7 @@ function changeWords({ if_right: right, if_wrong: wrong, right_answers_to_master
   const mastery = needed === 0
     ? " Mastered."
     : needed ? ` ${capital(count(needed, "right answer"))} in a row would make it mastered.` : "";
-  return `${next}${mastery} After 30 days without practice: ${Math.round(100 * low)} to ${percent(high)}.`;
+  return `${next}${mastery} After 30 days without practice: ${percents(low, high)}.`;
 }
 
 function goalForms(subjects) {

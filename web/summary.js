@@ -1,9 +1,6 @@
 // What a session found out: the pieces of its summary.
 
-import { bar, h, percent } from "/markup.js";
-
-export const factList = (facts) =>
-  h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+import { bar, factList, h, percent, percents } from "/markup.js";
 
 export function signed(value) {
   const rounded = Math.abs(value) < 0.005 ? 0 : value;
@@ -31,7 +28,7 @@ export function measured(measurement, plan) {
   const { ability, standard_error: error, probability, low, high, verdict, end } = measurement;
   const [name, words] = VERDICTS[verdict] ?? [];
   const facts = [
-    ["Your chance on a typical question", `${percent(probability)} (${Math.round(100 * low)} to ${percent(high)})`],
+    ["Your chance on a typical question", `${percent(probability)} (${percents(low, high)})`],
     ["Ability, 0 being the middle", `${signed(ability)} ± ${error.toFixed(2)} logits`],
     plan?.cut ? ["Passing mark", percent(plan.cut)] : null,
     end ? ["The test ended because", ENDS[end]] : null,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { answerByKeyboard, api, assertNoTrouble, giveAnswer, launch, open, startSession } from "./support/browser.js";
+import { accountOf, answerByKeyboard, api, assertNoTrouble, giveAnswer, goTo, launch, open, setToken, startSession } from "./support/browser.js";
 import { Server } from "./support/server.js";
 
 let server;
@@ -29,11 +29,10 @@ function callsOf(page) {
 }
 
 const answersOf = async (page) => (await api(page, "/v1/me/answers")).answers.length;
-const goTo = (page, view) => page.locator("nav").getByRole("link", { name: view }).click();
-const learnerOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem("quizmentor.account")).learner);
+const learnerOf = async (page) => (await accountOf(page)).learner;
 /** Answers 401 to the present token of the page, as for a learner who is no more. */
 async function refuseTokenOf(page) {
-  const { token } = await page.evaluate(() => JSON.parse(localStorage.getItem("quizmentor.account")));
+  const { token } = await accountOf(page);
   await page.route("**/v1/**", async (route) => {
     const isRefused = (await route.request().headerValue("Authorization")) === `Bearer ${token}`;
     await (isRefused ? route.fulfill({ status: 401 }) : route.continue());
@@ -91,7 +90,7 @@ test("a clock that is half a day ahead leaves an author signed in", async () => 
 test("a token is renewed once an hour has gone by, on whatever clock", async () => {
   const page = await open(browser, server.url);
   const calls = callsOf(page);
-  const since = () => page.evaluate(() => JSON.parse(localStorage.getItem("quizmentor.account")).since);
+  const since = async () => (await accountOf(page)).since;
   await startSession(page, "Biology");
   const first = await since();
   await page.reload();
@@ -137,10 +136,7 @@ test("an unsent answer outlasts a visit to the authors' area", async () => {
 
 test("an author whose token ended goes on as the guest of before", async () => {
   const { page, guest } = await authorWithUnsentAnswer();
-  await page.evaluate(() => {
-    const account = JSON.parse(localStorage.getItem("quizmentor.account"));
-    localStorage.setItem("quizmentor.account", JSON.stringify({ ...account, token: "ended" }));
-  });
+  await setToken(page, "ended");
   await page.getByRole("button", { name: "List questions" }).click();
   await page.getByText("Your sign-in is no longer valid").waitFor();
   assert.equal(await learnerOf(page), guest);

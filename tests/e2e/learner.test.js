@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { answerByKeyboard, api, assertNoTrouble, kindOf, launch, open, startSession } from "./support/browser.js";
+import { answerByKeyboard, api, assertNoTrouble, goTo, kindOf, launch, open, setToken, startSession } from "./support/browser.js";
 import { Server } from "./support/server.js";
 
 let server;
@@ -137,7 +137,7 @@ test("bars show what guessing alone gives, where it gives much", async () => {
     }
     await route.fulfill({ response, json: model });
   });
-  await page.locator("nav").getByRole("link", { name: "Progress" }).click();
+  await goTo(page, "Progress");
   await page.getByText("The dotted line is what guessing alone gives.").waitFor();
   const marked = page.locator(".skills > li", { has: page.locator(".bar-guess") });
   assert.deepEqual(await marked.locator("h4").allTextContents(), ["Evolution"]);
@@ -278,10 +278,7 @@ test("an answer whose acknowledgement was lost is sent again with the same id", 
 test("a token that the server refuses gives a new guest and a word about it", async () => {
   const page = await open(browser, server.url);
   await startSession(page, "Biology");
-  await page.evaluate(() => {
-    const account = JSON.parse(localStorage.getItem("quizmentor.account"));
-    localStorage.setItem("quizmentor.account", JSON.stringify({ ...account, token: "refused" }));
-  });
+  await setToken(page, "refused");
   await page.reload();
   await page.getByText("you go on as a new guest").waitFor();
   await page.locator("form.start").waitFor();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { NARROW, PHONE, answerByKeyboard, assertAccessible, assertNoTrouble, launch, open, startSession } from "./support/browser.js";
+import { NARROW, PHONE, answerByKeyboard, assertAccessible, assertNoTrouble, goTo, launch, open, startSession } from "./support/browser.js";
 import { Server } from "./support/server.js";
 
 let server;
@@ -20,8 +20,6 @@ after(async () => {
   await browser?.close();
   await server?.close();
 });
-
-const goTo = (page, view) => page.locator("nav").getByRole("link", { name: view }).click();
 
 /** Walks through the views of a learner and calls `check` with the name of each. */
 async function walk(page, check) {

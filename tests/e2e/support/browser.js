@@ -17,6 +17,18 @@ const ARGUMENTS = [
 
 export const launch = () => chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGUMENTS });
 
+export const goTo = (page, view) => page.locator("nav").getByRole("link", { name: view }).click();
+
+/** The account that the page keeps. */
+export const accountOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem("quizmentor.account")));
+
+/** Gives the page another token. */
+export const setToken = (page, token) =>
+  page.evaluate((token) => {
+    const account = JSON.parse(localStorage.getItem("quizmentor.account"));
+    localStorage.setItem("quizmentor.account", JSON.stringify({ ...account, token }));
+  }, token);
+
 export const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 
 /** The narrowest that has to work: an old phone, or a window of 640 px at 200 %. */
