@@ -223,9 +223,13 @@ in
         };
       };
     })
-    (lib.mkIf (fleet.hasRole "records" && servers != { }) {
-      # Pods reach the primary from the network of the cluster.
-      services.postgresql.authentication = lib.mkAfter "host quizmentor quizmentor 10.42.0.0/16 scram-sha-256";
+    (lib.mkIf ((fleet.hasRole "records" || fleet.hasRole "records-standby") && servers != { }) {
+      # A pod reaches the server of its own node by its own address. Forced, as the other rules are.
+      services.postgresql.authentication = lib.mkForce (
+        lib.mkAfter ''
+          host  quizmentor  quizmentor  ${podRange}  scram-sha-256
+        ''
+      );
     })
   ];
 }

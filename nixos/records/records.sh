@@ -27,11 +27,6 @@ in_recovery() { [ "$(sql --command='SELECT pg_is_in_recovery()')" = t ]; }
 # the first checkpoint since its promotion.
 written_timeline="('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
 
-timeline() {
-    sql --command="SELECT CASE WHEN pg_is_in_recovery()
-        THEN (SELECT timeline_id FROM pg_control_checkpoint()) ELSE $written_timeline END"
-}
-
 # Seconds that a peer has to say what it is.
 peer_patience=2
 
@@ -129,10 +124,11 @@ make_slots() {
 
 status() {
     if in_recovery; then
-        echo "standby, timeline $(timeline), $(sql --command="SELECT 'replayed ' || pg_last_wal_replay_lsn() ||
-            ', last transaction ' || coalesce(pg_last_xact_replay_timestamp()::text, 'none seen')")"
+        sql --command="SELECT concat('standby, timeline ', timeline_id, ', replayed ', pg_last_wal_replay_lsn(),
+            ', last transaction ', coalesce(pg_last_xact_replay_timestamp()::text, 'none seen'))
+            FROM pg_control_checkpoint()"
     else
-        echo "primary, timeline $(timeline), wrote $(sql --command='SELECT pg_current_wal_lsn()')"
+        sql --command="SELECT concat('primary, timeline ', $written_timeline, ', wrote ', pg_current_wal_lsn())"
         sql --command="SELECT 'standby ' || application_name || ' ' || state || ', behind ' ||
             pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)) FROM pg_stat_replication"
     fi
