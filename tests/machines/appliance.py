@@ -238,6 +238,10 @@ class Appliance:
         """Output of the operators' command of the records."""
         return self.machine.run(f"/nix/store/quizmentor-records/bin/quizmentor-records {command}")
 
+    def door(self, command: str) -> str:
+        """The front door's answer to a command at its admin socket."""
+        return self.machine.run(f"socat - unix-connect:/run/haproxy/admin.sock <<<'{command}'")
+
     def guard(self, command: str) -> tuple[int, str]:
         return self.machine.status(f"/nix/store/quizmentor-guard/bin/quizmentor-guard {command}")
 

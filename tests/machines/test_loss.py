@@ -105,6 +105,6 @@ class Loss(FleetTest):
 
     def doors_of_the_records(self, machine: Machine) -> dict[str, str]:
         """Whether the machine's front door sends anybody to each server of the records."""
-        stat = machine.run("socat - unix-connect:/run/haproxy/admin.sock <<<'show stat'")
+        stat = self.fleet.appliances[machine.name].door("show stat")
         rows = list(csv.DictReader(stat.lstrip("# ").splitlines()))
         return {row["svname"]: row["status"].split()[0] for row in rows if row["pxname"] == "records" and row["svname"] in ADDRESSES}

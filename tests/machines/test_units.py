@@ -66,11 +66,8 @@ class Units(FleetTest):
             self.assertGreater(len(names), 1)
             for state, expected in (("maint", 503), ("ready", 200)):
                 for name in names:
-                    self.door(f"set server role-{role}/{name} state {state}")
+                    self.assertEqual(self.appliance.door(f"set server role-{role}/{name} state {state}").strip(), "")
                 self.fleet.await_status(ENGINES, "/readyz", expected)
-
-    def door(self, command: str) -> None:
-        self.assertEqual(self.machine.run(f"socat - unix-connect:/run/haproxy/admin.sock <<<'{command}'").strip(), "")
 
     def test_limits_count_learners_by_their_own_addresses(self) -> None:
         ask = ["--request", "POST", "--header", "content-type: application/json", "--data", '{"code": "no-such-code"}']
