@@ -64,16 +64,13 @@ class Network:
         return host(*self.command(*command))
 
 
-class Machine:
-    """One machine; its root is a directory that can be written before it is booted."""
+class Guest:
+    """What every machine has, whatever boots it: a root that can be written before, and a shell."""
 
-    def __init__(self, name: str, address: str, network: Network, directory: Path) -> None:
-        self.name, self.address, self.network = name, address, network
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
         self.directory = directory / name
         self.root = self.directory / "root"
-        self.binds: dict[str, str] = {}
-        self._leader: int | None = None
-        self._nspawn: subprocess.Popen[bytes] | None = None
         self._make_root()
 
     def _make_root(self) -> None:
@@ -95,9 +92,6 @@ class Machine:
         self.write("/etc/machine-id", f"{uuid.uuid4().hex}\n")
         self.write("/etc/hosts", f"127.0.0.1 localhost {self.name}\n")
         shutil.copy2("/usr/lib/os-release", root / "etc/os-release")
-        self.write("/etc/systemd/network/10-host0.network", f"[Match]\nName=host0\n[Network]\nAddress={self.address}/24\nGateway={self.network.gateway}\nLinkLocalAddressing=no\n")
-        for unit in ("network-online.target.wants/systemd-networkd-wait-online.service", "multi-user.target.wants/systemd-networkd.service"):
-            self.link(f"/etc/systemd/system/{unit}", f"/lib/systemd/system/{unit.split('/')[1]}")
         for unit in MASKED:
             (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
 
@@ -121,6 +115,51 @@ class Machine:
             passwd.write(f"{name}:x:{number}:{number}::/var/empty:/bin/false\n")
         with (self.root / "etc/group").open("a") as group:
             group.write(f"{name}:x:{number}:\n")
+
+    def status(self, script: str, timeout: float = 120) -> tuple[int, str]:
+        """Exit status and output of a shell script."""
+        raise NotImplementedError
+
+    def run(self, script: str, timeout: float = 120) -> str:
+        """Output of a shell script that must succeed."""
+        code, output = self.status(script, timeout)
+        if code != 0:
+            raise CommandFailed(f"{self.name}: {script}\nexit status {code}\n{output}")
+        return output
+
+    def until(self, script: str, seconds: float = 30) -> str:
+        """Output of a shell script once it succeeds."""
+        deadline = time.monotonic() + seconds
+        while True:
+            code, output = self.status(script)
+            if code == 0:
+                return output
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name}: {script}\nstill fails after {seconds} s:\n{output}")
+            time.sleep(0.1)
+
+    def property(self, unit: str, name: str) -> str:
+        return self.run(f"systemctl show --property={name} --value {unit}").strip()
+
+    def journal(self, unit: str) -> str:
+        return self.run(f"journalctl --no-pager --boot --output=short-monotonic --unit={unit}")
+
+
+class Machine(Guest):
+    """One machine; its root is a directory that can be written before it is booted."""
+
+    def __init__(self, name: str, address: str, network: Network, directory: Path) -> None:
+        super().__init__(name, directory)
+        self.address, self.network = address, network
+        self.binds: dict[str, str] = {}
+        self._leader: int | None = None
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._set_address()
+
+    def _set_address(self) -> None:
+        self.write("/etc/systemd/network/10-host0.network", f"[Match]\nName=host0\n[Network]\nAddress={self.address}/24\nGateway={self.network.gateway}\nLinkLocalAddressing=no\n")
+        for unit in ("network-online.target.wants/systemd-networkd-wait-online.service", "multi-user.target.wants/systemd-networkd.service"):
+            self.link(f"/etc/systemd/system/{unit}", f"/lib/systemd/system/{unit.split('/')[1]}")
 
     @property
     def is_running(self) -> bool:
@@ -201,36 +240,11 @@ class Machine:
         return ["nsenter", "--target", str(self._leader), "--all", "--", *clean, *command]
 
     def status(self, script: str, timeout: float = 120) -> tuple[int, str]:
-        """Exit status and output of a shell script."""
         done = subprocess.run(
             self.command("bash", "-c", script),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, timeout=timeout, check=False,
         )
         return done.returncode, done.stdout
-
-    def run(self, script: str, timeout: float = 120) -> str:
-        """Output of a shell script that must succeed."""
-        code, output = self.status(script, timeout)
-        if code != 0:
-            raise CommandFailed(f"{self.name}: {script}\nexit status {code}\n{output}")
-        return output
-
-    def until(self, script: str, seconds: float = 30) -> str:
-        """Output of a shell script once it succeeds."""
-        deadline = time.monotonic() + seconds
-        while True:
-            code, output = self.status(script)
-            if code == 0:
-                return output
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name}: {script}\nstill fails after {seconds} s:\n{output}")
-            time.sleep(0.1)
-
-    def property(self, unit: str, name: str) -> str:
-        return self.run(f"systemctl show --property={name} --value {unit}").strip()
-
-    def journal(self, unit: str) -> str:
-        return self.run(f"journalctl --no-pager --boot --output=short-monotonic --unit={unit}")
 
     def lose_power(self) -> None:
         """Ends everything in the machine at once; what it had not written to the disk stays in the
