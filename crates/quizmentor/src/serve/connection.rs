@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    io,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
@@ -17,11 +18,12 @@ use axum::{
 use hyper::{
     Request, Response,
     body::{Body as HttpBody, Frame, Incoming, SizeHint},
+    server::conn::{http1, http2},
     service::service_fn,
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+    server::graceful::GracefulConnection,
 };
 use tokio::{
     net::TcpStream,
@@ -65,32 +67,63 @@ impl Connection {
         }
     }
 
-    async fn drive(
-        mut self,
-        stream: TcpStream,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    async fn drive(mut self, stream: TcpStream) -> Result<(), Failure> {
+        let first_head_by = Instant::now() + self.config.limits.header_timeout;
+        let protocol = tokio::select! {
+            protocol = time::timeout_at(first_head_by, protocol(&stream)) => protocol??,
+            _ = self.stop.wait_for(|stop| *stop) => return Ok(()),
+        };
         let activity = Arc::new(Activity::new());
-        let (router, peer) = (&self.router, self.peer);
-        let proxies = &self.config.server.trusted_proxies;
+        let (router, peer, config) = (self.router, self.peer, Arc::clone(&self.config));
         let service = service_fn(|request: Request<Incoming>| {
-            let client = client(peer, request.headers(), proxies);
+            let client = client(peer, request.headers(), &config.server.trusted_proxies);
             // Boxed, for its place would last as long as the connection.
             Box::pin(answer(router.clone(), client, request, Running::start(Arc::clone(&activity))))
         });
-        let Limits { header_timeout, idle_timeout, .. } = self.config.limits;
+        let stream = TokioIo::new(stream);
+        let life =
+            Life { activity: &activity, config: &self.config, stop: self.stop, first_head_by };
+        match protocol {
+            Protocol::Http1 => {
+                let connection = http1_within(&config.limits).serve_connection(stream, service);
+                life.see_through(pin!(connection)).await
+            }
+            // Boxed, for the place of the larger one would be every connection's.
+            Protocol::Http2 => {
+                let connection = http2_within(&config.limits).serve_connection(stream, service);
+                life.see_through(Box::pin(connection).as_mut()).await
+            }
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What bounds a connection in time.
+struct Life<'a> {
+    activity: &'a Activity,
+    config: &'a Config,
+    stop: watch::Receiver<bool>,
+    first_head_by: Instant,
+}
+
+impl Life<'_> {
+    async fn see_through<C>(mut self, mut connection: Pin<&mut C>) -> Result<(), Failure>
+    where
+        C: GracefulConnection<Error = hyper::Error>,
+    {
+        let idle_timeout = self.config.limits.idle_timeout;
         let busy_timeout = idle_timeout + self.config.server.request_timeout;
-        let http = http(&self.config.limits);
-        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-        let mut check = pin!(time::sleep(header_timeout));
+        let mut check = pin!(time::sleep_until(self.first_head_by));
         let mut closing = false;
         loop {
             tokio::select! {
-                ended = connection.as_mut() => return ended,
+                ended = connection.as_mut() => return Ok(ended?),
                 _ = self.stop.wait_for(|stop| *stop), if !closing => {
                     closing = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = check.as_mut() => match activity.verdict(idle_timeout, busy_timeout) {
+                () = check.as_mut() => match self.activity.verdict(idle_timeout, busy_timeout) {
                     Verdict::Moving { until } => check.as_mut().reset(until),
                     Verdict::Idle if !closing => {
                         closing = true;
@@ -105,17 +138,45 @@ impl Connection {
     }
 }
 
-/// The protocols, set to the limits. HTTP/1 bounds every head in time; the first one, and with it
-/// the choice of protocol, is bounded by `Activity` for both.
-fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
+/// What a peer speaks.
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What an HTTP/2 client sends first (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// When to look again at a peer that has sent a part of it; sockets do not tell of more bytes.
+const SECOND_LOOK: Duration = Duration::from_millis(10);
+
+/// Tells what the peer speaks by its first bytes, which stay unread. hyper-util's `auto` reads them
+/// and hands them on, which makes the read buffer of each connection grow to twice its size.
+async fn protocol(stream: &TcpStream) -> io::Result<Protocol> {
+    let mut first = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut first).await?;
+        match PREFACE.strip_prefix(&first[..seen]) {
+            Some([]) => return Ok(Protocol::Http2),
+            Some(_) if seen > 0 => time::sleep(SECOND_LOOK).await,
+            _ => return Ok(Protocol::Http1),
+        }
+    }
+}
+
+/// HTTP/1, set to the limits; it bounds every head in time.
+fn http1_within(limits: &Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(limits.headers as usize)
         .max_buf_size(limits.header_bytes as usize);
-    http.http2()
-        .timer(TokioTimer::new())
+    http
+}
+
+/// HTTP/2, set to the limits; its first head is bounded in time by [`Activity`].
+fn http2_within(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
         .keep_alive_interval(limits.idle_timeout / 2)
         .keep_alive_timeout(limits.header_timeout)
         .max_concurrent_streams(limits.streams)
