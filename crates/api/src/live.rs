@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
+use futures_channel::mpsc;
+use futures_util::StreamExt;
 use quizmentor_core::LearnerId;
-use tokio::sync::mpsc;
 
 use crate::{
     App,
@@ -16,8 +17,9 @@ use crate::{
 
 /// Listeners of one learner at most.
 const LISTENERS: usize = 16;
-/// What waits for a listener at most; one who takes less is let go, and may come again.
-const BACKLOG: usize = 4;
+/// What waits for a listener at most, besides the one message that a channel always takes; one who
+/// takes less is let go, and may come again.
+const BACKLOG: usize = 3;
 /// How long to wait before news are listened to again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -46,7 +48,7 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(crate) async fn next(&mut self) -> Option<Message> {
-        self.messages.recv().await
+        self.messages.next().await
     }
 }
 
@@ -88,7 +90,7 @@ impl Live {
 
 /// Tells listeners, and lets those go who are gone or fall behind.
 fn pass(listeners: &mut Vec<mpsc::Sender<Message>>, message: &Message) {
-    listeners.retain(|listener| listener.try_send(message.clone()).is_ok());
+    listeners.retain_mut(|listener| listener.try_send(message.clone()).is_ok());
 }
 
 impl App {
