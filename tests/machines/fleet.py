@@ -32,11 +32,12 @@ def shared() -> Fleet:
 
 
 class Load:
-    """Synthetic learners at a front door; the report comes when they have ended."""
+    """Synthetic learners at a front door; they come within `ramp` seconds, and the report when
+    they have ended."""
 
-    def __init__(self, fleet: Fleet, host: str, seconds: int, learners: int = LEARNERS) -> None:
-        url = f"http://{ADDRESSES[host]}"
-        command = [str(BINARY), "simulate", "--url", url, "--learners", str(learners), "--seconds", str(seconds)]
+    def __init__(self, fleet: Fleet, host: str, seconds: int, ramp: int = 8) -> None:
+        command = [str(BINARY), "simulate", "--url", f"http://{ADDRESSES[host]}", "--learners", str(LEARNERS)]
+        command += ["--ramp", str(ramp), "--seconds", str(seconds)]
         self._process = subprocess.Popen(
             fleet.network.command(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

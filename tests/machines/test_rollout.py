@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 
 from appliance import System
-from fleet import FleetTest, Load
+from fleet import LEARNERS, FleetTest, Load
 
 # A front door of another host, so that requests come through two machines.
 DOOR = "master"
-# Seconds until all learners practise.
-SETTLE = 6
+# Seconds until all learners practise. Each costs two requests more when it comes, which would be
+# the greater part of the load if many came at once.
+RAMP = max(6, LEARNERS // 100)
 
 
 class Rollout(FleetTest):
@@ -30,8 +31,8 @@ class Rollout(FleetTest):
 
     def test_rollout_and_rollback_lose_nothing(self) -> None:
         before = self.appliance.slots()
-        load = Load(self.fleet, DOOR, seconds=30)
-        time.sleep(SETTLE)
+        load = Load(self.fleet, DOOR, seconds=RAMP + 24, ramp=RAMP)
+        time.sleep(RAMP)
         started = time.monotonic()
         code, output = self.switch(self.appliance.changed())
         self.assertEqual(code, 0, output)
@@ -64,8 +65,8 @@ class Rollout(FleetTest):
             "have mistakes": self.appliance.changed("[sever]\nlisten = 1\n"),
         }
         slots, pids = self.appliance.slots(), self.pids()
-        load = Load(self.fleet, DOOR, seconds=25)
-        time.sleep(SETTLE)
+        load = Load(self.fleet, DOOR, seconds=RAMP + 19, ramp=RAMP)
+        time.sleep(RAMP)
         for reason, system in bad.items():
             with self.subTest(reason):
                 code, output = self.switch(system)

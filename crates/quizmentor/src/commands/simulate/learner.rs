@@ -26,8 +26,6 @@ use super::{
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 /// … up to this.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(8);
-/// Learners come at random within their time to think, or this if it is longer.
-const RAMP: Duration = Duration::from_secs(2);
 /// Added at most to what the server asks to wait, so that not all come back at once.
 const SPREAD: Duration = Duration::from_secs(1);
 
@@ -67,6 +65,8 @@ pub(super) struct World {
     pub(super) progress: ProgressBar,
     /// Median of the time to think about a question.
     think: Duration,
+    /// Learners come at random within this time.
+    ramp: Duration,
     questions: Mutex<BTreeMap<QuestionId, Known>>,
 }
 
@@ -80,8 +80,13 @@ struct Known {
 }
 
 impl World {
-    pub(super) fn new(client: Client, progress: ProgressBar, think: Duration) -> Self {
-        Self { client, progress, think, questions: Mutex::default() }
+    pub(super) fn new(
+        client: Client,
+        progress: ProgressBar,
+        think: Duration,
+        ramp: Duration,
+    ) -> Self {
+        Self { client, progress, think, ramp, questions: Mutex::default() }
     }
 
     /// The questions seen so far, by subject.
@@ -216,7 +221,7 @@ impl Learner {
     }
 
     async fn work(&mut self, world: &World, until: &Until) -> Result<Infallible, Over> {
-        until.pause(world.think.max(RAMP).mul_f64(self.rng.random())).await?;
+        until.pause(world.ramp.mul_f64(self.rng.random())).await?;
         let guest = Call::post("/v1/auth/guest", None);
         let token = self.persist::<Token>(world, until, &guest).await?.map_err(|_| Over)?.token;
         self.token = Some(token.clone());
@@ -389,10 +394,14 @@ mod tests {
         assert_eq!(wait(&busy, 0, 1.0), Duration::from_secs(4));
     }
 
+    fn world() -> World {
+        let client = Client::new("http://localhost");
+        World::new(client, ProgressBar::hidden(), Duration::ZERO, Duration::ZERO)
+    }
+
     #[test]
     fn a_key_is_guessed_until_a_reply_tells_it() {
-        let world =
-            World::new(Client::new("http://localhost"), ProgressBar::hidden(), Duration::ZERO);
+        let world = world();
         let question = question("light-1");
         let mut learner = learner(1, 1);
         let (_, key) = world.meet(&question);
@@ -408,8 +417,7 @@ mod tests {
 
     #[test]
     fn random_order_takes_as_many_answers() {
-        let world =
-            World::new(Client::new("http://localhost"), ProgressBar::hidden(), Duration::ZERO);
+        let world = world();
         let (item, _) = world.meet(&question("light-1"));
         let mut learner = learner(1, 1);
         learner.subject = "physics".to_owned();

@@ -28,6 +28,8 @@ use super::{counter, print_json};
 use client::{Call, Client, base_url};
 use learner::{Found, Learner, Until, World};
 
+/// Learners come over so long, at least.
+const RAMP: Duration = Duration::from_secs(2);
 /// Learners who look their answers up at the same time.
 const LOOKING_UP: usize = 16;
 /// How long a server that fails is asked for the answers.
@@ -48,8 +50,11 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
     /// Median of the time that they think about a question, in seconds, 0 to 3600
-    #[arg(long, value_name = "S", default_value = "8", value_parser = thinking)]
+    #[arg(long, value_name = "S", default_value = "8", value_parser = time_in_seconds)]
     think: Duration,
+    /// They come over so many seconds, 0 to 3600 [default: the time to think, at least 2]
+    #[arg(long, value_name = "S", value_parser = time_in_seconds)]
+    ramp: Option<Duration>,
     /// The same seed makes the same learners
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -58,8 +63,8 @@ pub(crate) struct Simulate {
     subject: Option<String>,
 }
 
-/// A time to think in seconds, such as `0.5`.
-fn thinking(text: &str) -> Result<Duration, String> {
+/// A time in seconds, such as `0.5`.
+fn time_in_seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.0..=3_600.0).contains(seconds));
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "0 to 3600 seconds are possible".into())
 }
@@ -112,7 +117,9 @@ pub(crate) fn run(arguments: &Simulate) -> anyhow::Result<()> {
 async fn simulate(arguments: &Simulate) -> anyhow::Result<Report> {
     let client = Client::new(&arguments.url);
     let subjects = subjects(&client, arguments).await?;
-    let world = Arc::new(World::new(client, counter("answers acknowledged"), arguments.think));
+    let ramp = arguments.ramp.unwrap_or(arguments.think.max(RAMP));
+    let world =
+        Arc::new(World::new(client, counter("answers acknowledged"), arguments.think, ramp));
     let start = Instant::now();
     let mut learners = practise(arguments, &subjects, &world).await?;
     let seconds = start.elapsed().as_secs_f64();
@@ -271,6 +278,7 @@ mod tests {
             learners: 1,
             seconds: 1,
             think: Duration::ZERO,
+            ramp: None,
             seed: 1,
             subject: None,
         };
