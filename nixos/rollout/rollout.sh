@@ -160,7 +160,7 @@ drain() {
             say "$slot still has $(in_flight "$slot") requests; it is stopped all the same"
             break
         fi
-        sleep 0.2
+        sleep 0.5
     done
 }
 
@@ -207,14 +207,15 @@ abandon() {
     stop "${new[@]}"
 }
 
-# Starts the new slots and tries them, while the old ones serve.
+# Starts the new slots and tries them, while the old ones serve; one after the other, for a start
+# takes a processor for a while, and the machine has learners to answer.
 try_new() {
-    local instance slot starting=()
-    for slot in "${new[@]}"; do
-        read -ra starting <<<"${starting[*]-} $(units "$slot")"
-    done
+    local instance slot starting
     say "starting ${new[*]}"
-    systemctl start "${starting[@]}" || fail 'a new slot does not start'
+    for slot in "${new[@]}"; do
+        read -ra starting <<<"$(units "$slot")"
+        systemctl start "${starting[@]}" || fail 'a new slot does not start'
+    done
     for instance in "${changed[@]}"; do
         smoke_test "$instance" "$instance-$(idle "$instance")"
     done
