@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bloom_training.data import LEVELS, Row, batches_by_length, pad, tokenise
 from bloom_training.lessons import HEADS
-from bloom_training.model import HIDDEN, BloomModel
+from bloom_training.model import BloomModel
 from bloom_training.student import Student
 
 THRESHOLD = 0.5
@@ -15,9 +15,9 @@ THRESHOLD = 0.5
 
 @torch.no_grad()
 def pooled_vectors(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], rough: bool = False) -> Tensor:
-    """Mean-pooled vectors, shape [rows, HIDDEN], not normalised; ``rough`` multiplies in bfloat16, for texts to learn from."""
+    """Mean-pooled vectors, shape [rows, hidden], not normalised; ``rough`` multiplies in bfloat16, for texts to learn from."""
     texts = tokenise(tokenizer, rows)
-    pooled = torch.empty(len(rows), HIDDEN)
+    pooled = torch.empty(len(rows), model.hidden)
     model.eval()
     for batch in batches_by_length(texts):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=rough):
