@@ -1,6 +1,6 @@
 """From a teacher and rows to both networks; each step's result is kept.
 
-The trial: specialists, a wide teacher, encoder, student. The final course: encoder and student go on from the trial's.
+The trial: specialists, encoder, student. The final course: encoder and student go on from the trial's.
 """
 
 import copy
@@ -20,24 +20,21 @@ from bloom_training.data import LEVELS, SOURCES, Row, tokenise
 from bloom_training.distil import StudentRecipe
 from bloom_training.fit import Recipe, fit, new_wide_model
 from bloom_training.lessons import Lessons
-from bloom_training.model import BloomModel, WideModel
+from bloom_training.model import BloomModel
 from bloom_training.polish import refit_exam_head
 from bloom_training.specialist import SpecialistRecipe
 from bloom_training.stages import kept
 from bloom_training.student import Student
 
-WIDE_RECIPE = Recipe(epochs=2, batch=64, rate=1e-4, rate_decay=0.9, frozen_layers=5)
 ENCODER_RECIPE = Recipe(epochs=2, batch=48, rate=1.2e-4, head_rate=3e-4)
-FINAL_ENCODER_RECIPE = Recipe(epochs=1, batch=48, rate=1e-4, head_rate=3e-4, frozen_layers=2)
+FINAL_ENCODER_RECIPE = Recipe(epochs=0.6, batch=48, rate=1e-4, head_rate=3e-4, frozen_layers=2)
 STUDENT_RECIPE = StudentRecipe()
 FINAL_STUDENT_RECIPE = StudentRecipe(epochs=2, rate=3e-4)
 FRESH_REPEATS = 4
 """Times the final course sees a row that the trial has not learned from for each time it sees another."""
 MIXED_EXAM = 4000
 """Texts mixed of exam questions, which the specialists answer."""
-MIXED = 6000
-"""Texts mixed of the other sources' rows, which the wide teacher answers."""
-MIXED_STUDENT = 40_000
+MIXED_STUDENT = 24_000
 """Texts mixed of all rows, which the finished encoder answers for the student."""
 
 
@@ -105,9 +102,9 @@ class Trial:
 
     @cached_property
     def matter(self) -> Matter:
-        """The rows and mixed texts, with what teacher, wide teacher and specialists say."""
-        heard = (self._heard + self.setting.by_head("said.pt", self.wide, self.rows + self._mixed)) / 2
-        on_rows, on_mixed = self._with_specialists(heard).split([len(self.rows), len(self._mixed)])
+        """The rows and mixed exam texts, with what teacher and specialists say."""
+        said = self._with_specialists(self.setting.by_head("heard.pt", self.teacher, self.rows + self._mixed))
+        on_rows, on_mixed = said.split([len(self.rows), len(self._mixed)])
         return Matter(
             self.rows,
             self._mixed,
@@ -116,31 +113,17 @@ class Trial:
         )
 
     @cached_property
-    def wide(self) -> WideModel:
-        """The wide teacher: learns the rows as the encoder will, from the labels and the teacher's and specialists' opinions."""
-        setting, wide = self.setting, new_wide_model(self.setting.tokenizer)
-        recipe = dataclasses.replace(WIDE_RECIPE, seed=setting.seed + 20)
-        taught = lessons.from_opinions(self.rows, self._with_specialists(self._heard)[: len(self.rows)])
-
-        def learn() -> dict[str, Tensor]:
-            return fit(wide, setting.tokenizer, self.rows, taught, recipe, setting.work / "wide-run.pt").state_dict()
-
-        wide.load_state_dict(kept(setting.work / "wide.pt", f"{dataclasses.asdict(recipe)} {len(self.rows)}", learn))
-        return wide.eval()
-
-    @cached_property
-    def _heard(self) -> Tensor:
-        return self.setting.by_head("heard.pt", self.teacher, self.rows + self._mixed)
+    def _exam(self) -> list[Row]:
+        return [row for row in self.rows if row.source == specialist.SOURCE]
 
     @cached_property
     def _mixed(self) -> list[Row]:
-        exam = [row for row in self.rows if row.source == specialist.SOURCE]
-        others = [row for row in self.rows if row.source != specialist.SOURCE]
-        seed = self.setting.seed
-        return distil.mixed_texts(exam, MIXED_EXAM, seed) + distil.mixed_texts(others, MIXED, seed)
+        return distil.mixed_texts(self._exam or self.rows, MIXED_EXAM, self.setting.seed)
 
     def _with_specialists(self, said: Tensor) -> Tensor:
         """What is ``said`` of rows and mixed texts, with the specialists speaking for the exam head where they are asked."""
+        if not self._exam:
+            return said
         asked = [number for number, row in enumerate(self.rows) if row.source in specialist.ASKED]
         asked += range(len(self.rows), len(self.rows) + MIXED_EXAM)
         said = said.clone()
@@ -150,23 +133,21 @@ class Trial:
     def _specialists(self, texts: list[Row]) -> Tensor:
         """Their mean opinion of each text, shape [texts, 6]."""
         tokenizer, recipe = self.setting.tokenizer, SpecialistRecipe(seed=100 * self.setting.seed)
-        exam = [row for row in self.rows if row.source == specialist.SOURCE]
 
         def ask(seed: int) -> dict[str, Tensor]:
-            expert = specialist.train(new_wide_model(tokenizer), tokenizer, exam, recipe, seed)
+            expert = specialist.train(new_wide_model(tokenizer), tokenizer, self._exam, recipe, seed)
             return {"opinion": specialist.opinion(expert, tokenizer, texts)}
 
         opinion = torch.zeros(len(texts), len(LEVELS))
-        identity = f"{dataclasses.asdict(recipe)} {len(exam)} {len(texts)}"
+        identity = f"{dataclasses.asdict(recipe)} {len(self._exam)} {len(texts)}"
         for seed in range(recipe.seed, recipe.seed + recipe.count):
             opinion += kept(self.setting.work / f"specialist-{seed}.pt", identity, lambda: ask(seed))["opinion"]
         return opinion / recipe.count
 
 
 def final_networks(setting: Setting, trial: Trial, networks: Networks, fresh: list[Row]) -> Networks:
-    """The trial's networks gone on with over its rows and those that are new to it, with its encoder and wide teacher as teachers."""
-    heard = (setting.by_head("heard.pt", networks.encoder, fresh) + setting.by_head("said.pt", trial.wide, fresh)) / 2
-    on_fresh = lessons.from_opinions(fresh, heard)
+    """The trial's networks gone on with over its rows and those that are new to it, on which it is their teacher."""
+    on_fresh = lessons.from_opinions(fresh, setting.by_head("heard.pt", networks.encoder, fresh))
     on_fresh.repeats.mul_(FRESH_REPEATS)
     old = trial.matter
     matter = Matter(old.rows + fresh, old.mixed, lessons.both(old.on_rows, on_fresh), old.on_mixed)

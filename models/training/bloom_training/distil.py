@@ -33,7 +33,7 @@ class StudentRecipe:
     epochs: int = 7
     batch: int = 64
     rate: float = 1e-3
-    route_weight: float = 0.3
+    route_weight: float = 0.5
     route_balance: float = 0.75
     seed: int = 1
 

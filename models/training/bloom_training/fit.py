@@ -1,6 +1,7 @@
 """Fine-tuning of the encoder: recipe, what each head is taught, and a loop that can be stopped and taken up again."""
 
 import dataclasses
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Recipe:
         seed: of batches and dropout.
     """
 
-    epochs: int = 3
+    epochs: float = 3
     batch: int = 32
     rate: float = 2e-4
     rate_decay: float = 0.85
@@ -75,11 +76,11 @@ def fit(
     torch.manual_seed(recipe.seed)
     texts = tokenise(tokenizer, rows)
     lengths = [len(text) for text in texts]
-    batches = [
-        batch
-        for epoch in range(recipe.epochs)
-        for batch in epoch_batches(lessons.repeats.tolist(), lengths, recipe.batch, recipe.seed * 1000 + epoch)
+    repeats = lessons.repeats.tolist()
+    epochs = [
+        epoch_batches(repeats, lengths, recipe.batch, recipe.seed * 1000 + epoch) for epoch in range(math.ceil(recipe.epochs))
     ]
+    batches = sum(epochs, [])[: round(recipe.epochs * len(epochs[0]))]
     run = _Run(model, recipe, len(batches), identity=f"{dataclasses.asdict(recipe)} {len(rows)}")
     run.resume(checkpoint)
     model.train()

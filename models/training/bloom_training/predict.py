@@ -11,6 +11,8 @@ from bloom_training.model import BloomModel
 from bloom_training.student import Student
 
 THRESHOLD = 0.5
+_BATCH = 64
+_ROUGH_BATCH = 256
 
 
 @torch.no_grad()
@@ -19,7 +21,7 @@ def pooled_vectors(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], rou
     texts = tokenise(tokenizer, rows)
     pooled = torch.empty(len(rows), model.hidden)
     model.eval()
-    for batch in batches_by_length(texts):
+    for batch in batches_by_length(texts, _ROUGH_BATCH if rough else _BATCH):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=rough):
             pooled[batch] = model.pooled(*pad([texts[index] for index in batch])).float()
     return pooled
