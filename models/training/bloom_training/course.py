@@ -1,6 +1,6 @@
 """From a teacher and rows to both networks; each step's result is kept.
 
-The trial: specialists, encoder, student. The final course: encoder and student go on from the trial's.
+The trial: specialists, encoder, student. The final course: the encoder goes on from the trial's.
 """
 
 import copy
@@ -29,7 +29,6 @@ from bloom_training.student import Student
 ENCODER_RECIPE = Recipe(epochs=2, batch=48, rate=1.2e-4, head_rate=3e-4)
 FINAL_ENCODER_RECIPE = Recipe(epochs=0.6, batch=48, rate=1e-4, head_rate=3e-4, frozen_layers=2)
 STUDENT_RECIPE = StudentRecipe()
-FINAL_STUDENT_RECIPE = StudentRecipe(epochs=2, rate=3e-4)
 FRESH_REPEATS = 4
 """Times the final course sees a row that the trial has not learned from for each time it sees another."""
 MIXED_EXAM = 4000
@@ -146,13 +145,12 @@ class Trial:
 
 
 def final_networks(setting: Setting, trial: Trial, networks: Networks, fresh: list[Row]) -> Networks:
-    """The trial's networks gone on with over its rows and those that are new to it, on which it is their teacher."""
+    """The trial's student, and its encoder gone on with over its rows and those that are new to it, with itself as teacher."""
     on_fresh = lessons.from_opinions(fresh, setting.by_head("heard.pt", networks.encoder, fresh))
     on_fresh.repeats.mul_(FRESH_REPEATS)
     old = trial.matter
     matter = Matter(old.rows + fresh, old.mixed, lessons.both(old.on_rows, on_fresh), old.on_mixed)
-    encoder = train_encoder(setting, networks.encoder, matter, FINAL_ENCODER_RECIPE)
-    return Networks(train_student(setting, networks.student, encoder, matter, FINAL_STUDENT_RECIPE), encoder)
+    return Networks(networks.student, train_encoder(setting, networks.encoder, matter, FINAL_ENCODER_RECIPE))
 
 
 def train_encoder(setting: Setting, start: BloomModel, matter: Matter, recipe: Recipe) -> BloomModel:

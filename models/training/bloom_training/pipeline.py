@@ -1,4 +1,4 @@
-"""The whole training: a trial on part of the rows, measured on the others, whose networks then go on over all of them."""
+"""The whole training: a trial on part of the rows, measured on the others, whose encoder then goes on over all of them."""
 
 import copy
 import hashlib
@@ -35,9 +35,9 @@ class Options:
 
 
 def run(split: Split, options: Options) -> dict:
-    """Trains on ``split.train``, measures that on ``split.test``; its networks go on over all three parts to what is written for use.
+    """Trains on ``split.train``, measures that on ``split.test``; its encoder goes on over all three parts to what is written for use.
 
-    The model for use is calibrated by the measured one's opinions on all rows which that has not learned from.
+    The model for use has the measured one's student and is calibrated by that one's opinions on all rows which it has not learned from.
     If there are rows of unseen sources, the first model is measured on them too, and none is written for use.
     """
     tokenizer, old_ids = base.pruned_tokenizer()

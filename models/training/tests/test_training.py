@@ -179,11 +179,10 @@ def test_a_run_writes_a_model_that_reads_back_and_a_second_run_repeats_it(
     torch.set_num_threads(1)
     short = {"epochs": 1, "batch": 8}
     monkeypatch.setattr(pipeline, "Recipe", lambda seed: fit.Recipe(**short, seed=seed))
-    for recipe in ("WIDE_RECIPE", "ENCODER_RECIPE", "FINAL_ENCODER_RECIPE"):
+    for recipe in ("ENCODER_RECIPE", "FINAL_ENCODER_RECIPE"):
         monkeypatch.setattr(course, recipe, fit.Recipe(**short, frozen_layers=5))
-    for recipe in ("STUDENT_RECIPE", "FINAL_STUDENT_RECIPE"):
-        monkeypatch.setattr(course, recipe, distil.StudentRecipe(**short))
-    for count in ("MIXED_EXAM", "MIXED", "MIXED_STUDENT"):
+    monkeypatch.setattr(course, "STUDENT_RECIPE", distil.StudentRecipe(**short))
+    for count in ("MIXED_EXAM", "MIXED_STUDENT"):
         monkeypatch.setattr(course, count, 5)
     old_ids = base.pruned_tokenizer()[1]
     monkeypatch.setattr(course, "new_wide_model", lambda tokenizer: fit.new_model(tokenizer, old_ids))
