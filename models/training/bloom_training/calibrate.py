@@ -16,6 +16,9 @@ from bloom_training.student import Student
 
 RIDGE = 5.0
 """Strength of the pull to "no change", in rows: small sources move their head little."""
+ROUTE_BALANCE = 0.5
+BOTH_BALANCE = 0.75
+"""The source of n rows counts n to the power of 1 less this in what is fitted to all; 1 would make all equal."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def calibrate(opinions: Opinions, rows: list[Row], stop_share: float) -> Calibra
     mixed = mixture(heads, opinions.route * sharpness + shift)
     alone = calibrate_student(opinions.student, targets)
     stop = float(certainty(alone(opinions.student)).quantile(1 - stop_share))
-    cascade = Cascade(alone, calibrate_both(mixed, opinions.student, targets), round(stop, 4))
+    cascade = Cascade(alone, calibrate_both(mixed, opinions.student, rows), round(stop, 4))
     return Calibration(scale, bias, sharpness, shift, cascade)
 
 
@@ -91,16 +94,13 @@ def calibrate_heads(heads: Tensor, rows: list[Row]) -> tuple[Tensor, Tensor]:
 def calibrate_route(route: Tensor, heads: Tensor, rows: list[Row]) -> tuple[Tensor, Tensor]:
     """Sharpness of the student's route (a scalar) and a shift by head [heads] with which the heads' mixture is likeliest.
 
-    Every source counts the same in this, however many rows it has.
-
     Args:
         route: the route's logits on ``rows``, shape [rows, heads].
         heads: the encoder's probabilities by each head, shape [rows, heads, 6].
         rows: not seen in training.
     """
     targets = torch.tensor([row.target.tolist() for row in rows])
-    counts = Counter(row.source for row in rows)
-    weights = torch.tensor([len(rows) / len(counts) / counts[row.source] for row in rows])
+    weights = _balanced(rows, ROUTE_BALANCE)
     sharpness, shift = torch.ones((), requires_grad=True), torch.zeros(len(HEADS), requires_grad=True)
 
     def loss() -> Tensor:
@@ -117,18 +117,27 @@ def calibrate_student(student: Tensor, targets: Tensor) -> StudentCalibration:
     return StudentCalibration(*_platt(student, targets, by_level=True))
 
 
-def calibrate_both(mixture: Tensor, student: Tensor, targets: Tensor) -> BothCalibration:
+def calibrate_both(mixture: Tensor, student: Tensor, rows: list[Row]) -> BothCalibration:
     """Logistic regression by level on the encoder's probabilities and the student's logits, each [rows, 6]."""
+    targets = torch.tensor([row.target.tolist() for row in rows])
+    weights = _balanced(rows, BOTH_BALANCE)[:, None]
     opinion = logit(mixture)
     encoder = torch.ones(len(LEVELS), requires_grad=True)
     share, bias = torch.zeros(len(LEVELS), requires_grad=True), torch.zeros(len(LEVELS), requires_grad=True)
 
     def loss() -> Tensor:
-        entropy = F.binary_cross_entropy_with_logits(encoder * opinion + share * student + bias, targets, reduction="sum")
-        return entropy + RIDGE * ((encoder - 1).square().sum() + share.square().sum() + bias.square().sum())
+        entropy = F.binary_cross_entropy_with_logits(encoder * opinion + share * student + bias, targets, reduction="none")
+        return (weights * entropy).sum() + RIDGE * ((encoder - 1).square().sum() + share.square().sum() + bias.square().sum())
 
     minimise([encoder, share, bias], loss)
     return BothCalibration(encoder.detach(), share.detach(), bias.detach())
+
+
+def _balanced(rows: list[Row], power: float) -> Tensor:
+    """Weights of mean 1 over the rows, falling with the number of rows of their source."""
+    counts = Counter(row.source for row in rows)
+    weights = torch.tensor([counts[row.source] ** -power for row in rows])
+    return weights / weights.mean()
 
 
 def _platt(logits: Tensor, targets: Tensor, by_level: bool) -> tuple[Tensor, Tensor]:

@@ -7,14 +7,14 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from bloom_training import artifact, base, layout, lessons, model, predict, student, word_vectors
+from bloom_training import artifact, base, lessons, predict, student, word_vectors
 from bloom_training.artifact import Artifact
 from bloom_training.cascade import BothCalibration, Cascade, StudentCalibration, certainty, mixture
 from bloom_training.data import LEVELS, Row
-from bloom_training.model import BloomModel
+from bloom_training.model import MINILM, BloomModel
 from bloom_training.student import Student
 
-VERSION = "bloom-3"
+VERSION = "bloom-4"
 _DIGITS = 6
 
 
@@ -91,13 +91,13 @@ class Classifier:
             "version": VERSION,
             "levels": list(LEVELS),
             "encoder": {
-                "layers": layout.LAYERS,
-                "hidden": model.HIDDEN,
-                "attention_heads": model.ATTENTION_HEADS,
-                "intermediate": model.INTERMEDIATE,
+                "layers": MINILM.layers,
+                "hidden": MINILM.hidden,
+                "attention_heads": MINILM.attention_heads,
+                "intermediate": MINILM.intermediate,
                 "vocabulary": self.tokenizer.get_vocab_size(),
                 "max_tokens": base.MAX_TOKENS,
-                "layer_norm_eps": model.LAYER_NORM_EPS,
+                "layer_norm_eps": MINILM.layer_norm_eps,
                 "activation": "gelu_erf",
             },
             "student": {

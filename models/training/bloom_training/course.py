@@ -1,4 +1,7 @@
-"""From a teacher and rows to both networks: specialists, encoder, student; each step's result is kept."""
+"""From a teacher and rows to both networks; each step's result is kept.
+
+The trial: specialists, encoder, student. The final course: the encoder goes on from the trial's.
+"""
 
 import copy
 import dataclasses
@@ -13,9 +16,9 @@ from torch import Tensor
 
 from bloom_training import distil, lessons, predict, specialist
 from bloom_training.calibrate import Opinions
-from bloom_training.data import LEVELS, Row, tokenise
+from bloom_training.data import LEVELS, SOURCES, Row, tokenise
 from bloom_training.distil import StudentRecipe
-from bloom_training.fit import Recipe, fit, new_model
+from bloom_training.fit import Recipe, fit, new_wide_model
 from bloom_training.lessons import Lessons
 from bloom_training.model import BloomModel
 from bloom_training.polish import refit_exam_head
@@ -23,11 +26,40 @@ from bloom_training.specialist import SpecialistRecipe
 from bloom_training.stages import kept
 from bloom_training.student import Student
 
-ENCODER_RECIPE = Recipe(rate=1e-4, head_rate=3e-4, frozen_layers=2)
+ENCODER_RECIPE = Recipe(epochs=2, batch=48, rate=1.2e-4, head_rate=3e-4)
+FINAL_ENCODER_RECIPE = Recipe(epochs=0.6, batch=48, rate=1e-4, head_rate=3e-4, frozen_layers=2)
+STUDENT_RECIPE = StudentRecipe()
 FRESH_REPEATS = 4
-"""Times the encoder sees a row that its teacher has not learned from for each time it sees another."""
+"""Times the final course sees a row that the trial has not learned from for each time it sees another."""
 MIXED_EXAM = 4000
-"""Texts mixed of exam questions that the specialists give their opinion on."""
+"""Texts mixed of exam questions, which the specialists answer."""
+MIXED_STUDENT = 24_000
+"""Texts mixed of all rows, which the finished encoder answers for the student."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all steps share.
+
+    Attributes:
+        tokenizer: of the model.
+        words: search vectors, shape [V, dimensions], from which the student's vectors begin.
+        work: folder for what is kept.
+        seed: of everything.
+    """
+
+    tokenizer: Tokenizer
+    words: np.ndarray
+    work: Path
+    seed: int
+
+    def by_head(self, name: str, model: BloomModel, rows: list[Row]) -> Tensor:
+        """What ``model`` says of ``rows`` by each head, kept under ``name``; shape [rows, heads, 6]."""
+
+        def ask() -> dict[str, Tensor]:
+            return {"said": predict.by_head(model, self.tokenizer, rows, rough=True)}
+
+        return kept(self.work / name, f"{len(rows)}", ask)["said"]
 
 
 @dataclass(frozen=True)
@@ -44,106 +76,115 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Course:
-    """Trains networks on some rows.
+class Matter:
+    """Rows, texts mixed of rows, and what the heads are taught about both."""
 
-    Attributes:
-        tokenizer: of the model.
-        old_ids: of the kept tokens in the base encoder's vocabulary.
-        words: search vectors, shape [V, dimensions], from which the student's vectors begin.
-        teacher: the encoder to start from and to listen to.
-        learned: rows to learn from that the teacher has learned from.
-        fresh: rows to learn from that are new to it; the encoder sees them FRESH_REPEATS times as often.
-        epochs: of the encoder.
-        work: folder for what is kept.
-        seed: of everything.
-    """
+    rows: list[Row]
+    mixed: list[Row]
+    on_rows: Lessons
+    on_mixed: Lessons
 
-    tokenizer: Tokenizer
-    old_ids: np.ndarray
-    words: np.ndarray
+
+@dataclass(frozen=True)
+class Trial:
+    """Trains networks on ``rows``, with ``teacher``, which has learned from no others, to start from and to listen to."""
+
+    setting: Setting
     teacher: BloomModel
-    learned: list[Row]
-    fresh: list[Row]
-    epochs: int
-    work: Path
-    seed: int
-
-    @property
-    def rows(self) -> list[Row]:
-        """All rows to learn from."""
-        return self.learned + self.fresh
+    rows: list[Row]
 
     def networks(self) -> Networks:
         """Both of them."""
-        return Networks(self.student(), self.encoder())
+        encoder = train_encoder(self.setting, self.teacher, self.matter, ENCODER_RECIPE)
+        start = distil.new_student(self.setting.tokenizer, self.setting.words, self.setting.seed)
+        return Networks(train_student(self.setting, start, encoder, self.matter, STUDENT_RECIPE), encoder)
 
     @cached_property
-    def _lessons(self) -> tuple[Lessons, Lessons]:
-        """On the rows, and on mixed exam texts."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        opinion, on_mixed = self._specialists()
-        heard = kept(
-            self.work / "heard.pt",
-            f"{len(self.rows)}",
-            lambda: {"heard": predict.by_head(self.teacher, self.tokenizer, self.rows, rough=True)},
+    def matter(self) -> Matter:
+        """The rows and mixed exam texts, with what teacher and specialists say."""
+        said = self._with_specialists(self.setting.by_head("heard.pt", self.teacher, self.rows + self._mixed))
+        on_rows, on_mixed = said.split([len(self.rows), len(self._mixed)])
+        return Matter(
+            self.rows,
+            self._mixed,
+            lessons.from_opinions(self.rows, on_rows),
+            lessons.from_opinions_alone(self._mixed, on_mixed),
         )
-        return lessons.from_opinions(self.rows, heard["heard"], opinion), on_mixed
 
-    def _specialists(self) -> tuple[Tensor, Lessons]:
-        """Mean opinion of the specialists: on each row (0 where they are not asked), and as lessons on mixed exam texts."""
-        recipe = SpecialistRecipe(seed=100 * self.seed)
-        exam = [row for row in self.rows if row.source == specialist.SOURCE]
-        asked = [index for index, row in enumerate(self.rows) if row.source in specialist.ASKED]
-        texts = [self.rows[index] for index in asked] + self._mixed_exam()
+    @cached_property
+    def _exam(self) -> list[Row]:
+        return [row for row in self.rows if row.source == specialist.SOURCE]
+
+    @cached_property
+    def _mixed(self) -> list[Row]:
+        return distil.mixed_texts(self._exam or self.rows, MIXED_EXAM, self.setting.seed)
+
+    def _with_specialists(self, said: Tensor) -> Tensor:
+        """What is ``said`` of rows and mixed texts, with the specialists speaking for the exam head where they are asked."""
+        if not self._exam:
+            return said
+        asked = [number for number, row in enumerate(self.rows) if row.source in specialist.ASKED]
+        asked += range(len(self.rows), len(self.rows) + MIXED_EXAM)
+        said = said.clone()
+        said[asked, lessons.EXAM] = self._specialists([(self.rows + self._mixed)[number] for number in asked])
+        return said
+
+    def _specialists(self, texts: list[Row]) -> Tensor:
+        """Their mean opinion of each text, shape [texts, 6]."""
+        tokenizer, recipe = self.setting.tokenizer, SpecialistRecipe(seed=100 * self.setting.seed)
 
         def ask(seed: int) -> dict[str, Tensor]:
-            expert = specialist.train(new_model(self.tokenizer, self.old_ids), self.tokenizer, exam, recipe, seed)
-            return {"opinion": specialist.opinion(expert, self.tokenizer, texts)}
+            expert = specialist.train(new_wide_model(tokenizer), tokenizer, self._exam, recipe, seed)
+            return {"opinion": specialist.opinion(expert, tokenizer, texts)}
 
         opinion = torch.zeros(len(texts), len(LEVELS))
-        identity = f"{dataclasses.asdict(recipe)} {len(exam)} {len(texts)}"
+        identity = f"{dataclasses.asdict(recipe)} {len(self._exam)} {len(texts)}"
         for seed in range(recipe.seed, recipe.seed + recipe.count):
-            opinion += kept(self.work / f"specialist-{seed}.pt", identity, lambda: ask(seed))["opinion"] / recipe.count
-        on_rows = torch.zeros(len(self.rows), len(LEVELS))
-        on_rows[asked] = opinion[: len(asked)]
-        return on_rows, lessons.for_exam_head(opinion[len(asked) :])
+            opinion += kept(self.setting.work / f"specialist-{seed}.pt", identity, lambda: ask(seed))["opinion"]
+        return opinion / recipe.count
 
-    def _mixed_exam(self) -> list[Row]:
-        exam = [row for row in self.rows if row.source == specialist.SOURCE]
-        return distil.mixed_texts(exam, MIXED_EXAM, self.seed)
 
-    def encoder(self) -> BloomModel:
-        """The teacher gone on with; its exam head refitted in the end."""
-        rows = self.rows + self._mixed_exam()
-        taught = lessons.both(*self._lessons)
-        taught.repeats[len(self.learned) : len(self.rows)] *= FRESH_REPEATS
-        recipe = dataclasses.replace(ENCODER_RECIPE, epochs=self.epochs, seed=self.seed + 10)
+def final_networks(setting: Setting, trial: Trial, networks: Networks, fresh: list[Row]) -> Networks:
+    """The trial's student, and its encoder gone on with over its rows and those that are new to it, with itself as teacher."""
+    on_fresh = lessons.from_opinions(fresh, setting.by_head("heard.pt", networks.encoder, fresh))
+    on_fresh.repeats.mul_(FRESH_REPEATS)
+    old = trial.matter
+    matter = Matter(old.rows + fresh, old.mixed, lessons.both(old.on_rows, on_fresh), old.on_mixed)
+    return Networks(networks.student, train_encoder(setting, networks.encoder, matter, FINAL_ENCODER_RECIPE))
 
-        def go_on() -> dict[str, Tensor]:
-            encoder = fit(copy.deepcopy(self.teacher), self.tokenizer, rows, taught, recipe, self.work / "encoder-run.pt")
-            refit_exam_head(encoder, predict.pooled_vectors(encoder, self.tokenizer, rows, rough=True), taught)
-            return encoder.state_dict()
 
-        encoder = copy.deepcopy(self.teacher)
-        identity = f"{dataclasses.asdict(recipe)} {len(rows)}"
-        encoder.load_state_dict(kept(self.work / "encoder.pt", identity, go_on))
-        return encoder.eval()
+def train_encoder(setting: Setting, start: BloomModel, matter: Matter, recipe: Recipe) -> BloomModel:
+    """``start`` gone on with; its exam head refitted in the end."""
+    rows, taught = matter.rows + matter.mixed, lessons.both(matter.on_rows, matter.on_mixed)
+    recipe = dataclasses.replace(recipe, seed=setting.seed + 10)
+    encoder = copy.deepcopy(start)
 
-    def student(self) -> Student:
-        """Taught what each text's own head is taught, and what the teacher's general head says of as many mixed texts."""
-        recipe = StudentRecipe(seed=self.seed)
-        mixed = distil.mixed_texts(self.rows, round(recipe.mixed * len(self.rows)), recipe.seed)
-        texts = tokenise(self.tokenizer, self.rows + mixed)
-        taught, _ = self._lessons
+    def go_on() -> dict[str, Tensor]:
+        fit(encoder, setting.tokenizer, rows, taught, recipe, setting.work / "encoder-run.pt")
+        refit_exam_head(encoder, predict.pooled_vectors(encoder, setting.tokenizer, rows, rough=True), taught)
+        return encoder.state_dict()
 
-        def teach() -> dict[str, Tensor]:
-            own = taught.targets[torch.arange(len(self.rows)), taught.heads]
-            said = predict.by_head(self.teacher, self.tokenizer, mixed, rough=True)[:, lessons.GENERAL]
-            conventions = torch.cat([taught.heads, torch.full((len(mixed),), distil.UNKNOWN)])
-            student = distil.new_student(self.tokenizer, self.words, recipe.seed)
-            return distil.teach(student, texts, torch.cat([own, said]), conventions, recipe).state_dict()
+    encoder.load_state_dict(kept(setting.work / "encoder.pt", f"{dataclasses.asdict(recipe)} {len(rows)}", go_on))
+    return encoder.eval()
 
-        student = Student(self.tokenizer.get_vocab_size())
-        student.load_state_dict(kept(self.work / "student.pt", distil.identity(recipe, len(texts)), teach))
-        return student.eval()
+
+def train_student(
+    setting: Setting, start: Student, encoder: BloomModel, matter: Matter, recipe: StudentRecipe
+) -> Student:
+    """Taught what each text's own head is taught, and what that head of ``encoder`` says of mixed texts."""
+    recipe = dataclasses.replace(recipe, seed=setting.seed)
+    balanced = [row for row in matter.rows for _ in range(SOURCES[row.source].repeats)]
+    mixed = distil.mixed_texts(balanced, MIXED_STUDENT, setting.seed + 1)
+    student = copy.deepcopy(start)
+
+    def teach() -> dict[str, Tensor]:
+        heads = torch.cat([matter.on_rows.heads, lessons.own_heads(mixed)])
+        said = setting.by_head("mixed.pt", encoder, mixed)
+        targets = torch.cat([matter.on_rows.targets, said])[torch.arange(len(heads)), heads]
+        texts = tokenise(setting.tokenizer, matter.rows + mixed)
+        repeats = torch.cat([matter.on_rows.repeats, torch.ones(len(mixed), dtype=torch.long)])
+        return distil.teach(student, texts, targets, heads, repeats, recipe).state_dict()
+
+    identity = distil.identity(recipe, len(matter.rows) + len(mixed))
+    student.load_state_dict(kept(setting.work / "student.pt", identity, teach))
+    return student.eval()

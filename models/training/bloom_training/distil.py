@@ -1,4 +1,4 @@
-"""Teaching the student: what the heads are taught about the training texts, what the teacher says about new texts made of
+"""Teaching the student: what the heads are taught about the training texts, what the encoder says about new texts made of
 their pieces, and which convention a text follows."""
 
 import dataclasses
@@ -13,12 +13,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from bloom_training.base import SPECIAL_TOKENS
-from bloom_training.data import Row, pad
+from bloom_training.data import Row, epoch_batches, pad
 from bloom_training.student import DIMENSIONS, Student
-
-
-UNKNOWN = -1
-"""Convention of a text that belongs to no source."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,6 @@ class StudentRecipe:
         epochs: passes over the texts.
         batch: texts a step.
         rate: peak learning rate; linear warm-up over 100 steps, then linear decay to 0.
-        mixed: texts made of pieces, for each training text.
         route_weight: weight of the loss of the route.
         route_balance: a convention of n texts counts n to the power of 1 less this; 1 would make all equal.
         seed: of texts, batches and dropout.
@@ -38,23 +33,24 @@ class StudentRecipe:
     epochs: int = 7
     batch: int = 64
     rate: float = 1e-3
-    mixed: float = 1.0
-    route_weight: float = 0.3
+    route_weight: float = 0.5
     route_balance: float = 0.75
     seed: int = 1
 
 
 def mixed_texts(rows: list[Row], count: int, seed: int) -> list[Row]:
-    """Texts that begin with the first words of one row and go on with the rest of another; without labels.
+    """Texts that begin with the first words of one row and go on with the rest of another of its source; without labels.
 
     The first words (the verb, mostly) and the matter are told apart best by seeing them in other company.
     """
     chance = random.Random(seed)
+    by_source = {source: [row for row in rows if row.source == source] for source in {row.source for row in rows}}
     mixed = []
     for number in range(count):
-        head, tail = (chance.choice(rows).text.split() for _ in range(2))
+        first = chance.choice(rows)
+        head, tail = first.text.split(), chance.choice(by_source[first.source]).text.split()
         cut = chance.randint(1, 3)
-        mixed.append(Row(" ".join(head[:cut] + tail[chance.randint(1, 3) :]), (), "mixed", -number - 1))
+        mixed.append(Row(" ".join(head[:cut] + tail[chance.randint(1, 3) :]), (), first.source, -number - 1))
     return mixed
 
 
@@ -76,25 +72,33 @@ def new_student(tokenizer: Tokenizer, words: np.ndarray, seed: int) -> Student:
     return student
 
 
-def teach(student: Student, texts: list[list[int]], targets: Tensor, conventions: Tensor, recipe: StudentRecipe) -> Student:
+def teach(
+    student: Student, texts: list[list[int]], targets: Tensor, conventions: Tensor, repeats: Tensor, recipe: StudentRecipe
+) -> Student:
     """Trains in place.
 
     Args:
         student: to train.
         texts: token ids of each text.
         targets: probabilities of the levels, shape [texts, 6].
-        conventions: the head of each text's source, or -1 where there is none, shape [texts].
+        conventions: the head of each text's source, shape [texts].
+        repeats: times a text is seen in one epoch, shape [texts].
         recipe: how.
     """
     torch.manual_seed(recipe.seed)
-    batches = [batch for epoch in range(recipe.epochs) for batch in _batches(texts, recipe, epoch)]
+    lengths = [len(text) for text in texts]
+    batches = [
+        batch
+        for epoch in range(recipe.epochs)
+        for batch in epoch_batches(repeats.tolist(), lengths, recipe.batch, recipe.seed * 1000 + epoch)
+    ]
     weights = _balance(conventions, recipe.route_balance) * recipe.route_weight
     optimiser, schedule = _optimiser(student, recipe, len(batches))
     student.train()
     for batch in tqdm(batches, unit="step", mininterval=5, desc="student"):
         levels, route = student(*pad([texts[index] for index in batch]))
         told = F.binary_cross_entropy_with_logits(levels, targets[batch], reduction="none").sum(1)
-        led = F.cross_entropy(route, conventions[batch], ignore_index=UNKNOWN, reduction="none")
+        led = F.cross_entropy(route, conventions[batch], reduction="none")
         loss = (told + weights[batch] * led).mean()
         optimiser.zero_grad()
         loss.backward()
@@ -104,12 +108,9 @@ def teach(student: Student, texts: list[list[int]], targets: Tensor, conventions
 
 
 def _balance(conventions: Tensor, power: float) -> Tensor:
-    """Weights of mean 1 over the texts of known convention, falling with the number of texts that share it."""
-    known = conventions != UNKNOWN
-    counts = torch.bincount(conventions[known]).clamp(min=1).float()
-    weights = torch.zeros(len(conventions))
-    weights[known] = counts.pow(-power)[conventions[known]]
-    return weights / weights[known].mean()
+    """Weights of mean 1 over the texts, falling with the number of texts that share their convention."""
+    weights = torch.bincount(conventions).clamp(min=1).float().pow(-power)[conventions]
+    return weights / weights.mean()
 
 
 def _optimiser(
@@ -131,15 +132,3 @@ def _optimiser(
 def identity(recipe: StudentRecipe, texts: int) -> str:
     """Tells one run of ``teach`` from another."""
     return f"{dataclasses.asdict(recipe)} {texts}"
-
-
-def _batches(texts: list[list[int]], recipe: StudentRecipe, epoch: int) -> list[list[int]]:
-    chance = random.Random(recipe.seed * 1000 + epoch)
-    order = list(range(len(texts)))
-    chance.shuffle(order)
-    batches = []
-    for start in range(0, len(order), 50 * recipe.batch):
-        window = sorted(order[start : start + 50 * recipe.batch], key=lambda index: len(texts[index]))
-        batches += [window[at : at + recipe.batch] for at in range(0, len(window), recipe.batch)]
-    chance.shuffle(batches)
-    return batches

@@ -1,6 +1,7 @@
 """Fine-tuning of the encoder: recipe, what each head is taught, and a loop that can be stopped and taken up again."""
 
 import dataclasses
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from bloom_training import base, layout, stages
 from bloom_training.data import LEVELS, Row, epoch_batches, pad, tokenise
 from bloom_training.lessons import HEADS, Lessons
-from bloom_training.model import BloomModel
+from bloom_training.model import BloomModel, WideModel
 
 CHECKPOINT_STEPS = 200
 
@@ -35,7 +36,7 @@ class Recipe:
         seed: of batches and dropout.
     """
 
-    epochs: int = 3
+    epochs: float = 3
     batch: int = 32
     rate: float = 2e-4
     rate_decay: float = 0.85
@@ -46,9 +47,18 @@ class Recipe:
 
 
 def new_model(tokenizer: Tokenizer, old_ids: np.ndarray) -> BloomModel:
-    """The base encoder with heads at zero."""
+    """MiniLM with heads at zero."""
     model = BloomModel(tokenizer.get_vocab_size(), base.MAX_TOKENS, len(HEADS), len(LEVELS))
-    tensors = layout.from_base(base.base_weights(), old_ids, base.MAX_TOKENS)
+    return _begun(model, layout.from_minilm(base.minilm_weights(), old_ids, base.MAX_TOKENS))
+
+
+def new_wide_model(tokenizer: Tokenizer) -> WideModel:
+    """MPNet with heads at zero."""
+    model = WideModel(tokenizer.get_vocab_size(), base.MAX_TOKENS, len(HEADS), len(LEVELS))
+    return _begun(model, layout.from_mpnet(*base.mpnet(tokenizer), base.MAX_TOKENS))
+
+
+def _begun(model: BloomModel, tensors: dict[str, np.ndarray]) -> BloomModel:
     missing, unknown = model.load_state_dict({k: torch.tensor(v) for k, v in tensors.items()}, strict=False)
     if unknown or {name.partition(".")[0] for name in missing} != {"heads"}:
         raise ValueError(f"base encoder does not fit: missing {missing}, unknown {unknown}")
@@ -66,11 +76,11 @@ def fit(
     torch.manual_seed(recipe.seed)
     texts = tokenise(tokenizer, rows)
     lengths = [len(text) for text in texts]
-    batches = [
-        batch
-        for epoch in range(recipe.epochs)
-        for batch in epoch_batches(lessons.repeats.tolist(), lengths, recipe.batch, recipe.seed * 1000 + epoch)
+    repeats = lessons.repeats.tolist()
+    epochs = [
+        epoch_batches(repeats, lengths, recipe.batch, recipe.seed * 1000 + epoch) for epoch in range(math.ceil(recipe.epochs))
     ]
+    batches = sum(epochs, [])[: round(recipe.epochs * len(epochs[0]))]
     run = _Run(model, recipe, len(batches), identity=f"{dataclasses.asdict(recipe)} {len(rows)}")
     run.resume(checkpoint)
     model.train()
@@ -101,9 +111,9 @@ def _parameter_groups(model: BloomModel, recipe: Recipe) -> list[dict]:
     if recipe.frozen_layers:
         model.embeddings.requires_grad_(False)
         model.layers[: recipe.frozen_layers].requires_grad_(False)
-    depth_rate = {"embeddings": recipe.rate * recipe.rate_decay**layout.LAYERS}
-    for layer in range(layout.LAYERS):
-        depth_rate[f"layers.{layer}"] = recipe.rate * recipe.rate_decay ** (layout.LAYERS - 1 - layer)
+    depth_rate = {"embeddings": recipe.rate * recipe.rate_decay ** len(model.layers)}
+    for layer in range(len(model.layers)):
+        depth_rate[f"layers.{layer}"] = recipe.rate * recipe.rate_decay ** (len(model.layers) - 1 - layer)
     groups = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

@@ -1,4 +1,4 @@
-"""What each head is taught about each row: labels, opinions of an earlier model, opinions of the specialists."""
+"""What each head is taught about each row or mixed text: labels, and what teachers and specialists say."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ GENERAL_WEIGHT = 0.5
 LABEL_SHARE = 0.5
 """Share of a row's own labels in its target; the rest is the teacher's opinion."""
 EXAM_WEIGHT = 0.6
-"""Weight of the specialists' opinion on a question of another source; they are not asked about learning objectives."""
+"""Weight of what the exam head is taught about a question of another source; it is taught nothing about learning objectives."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Lessons:
         targets: probability of each level by each head's convention, shape [rows, heads, 6].
         weights: how much each head learns from the row, shape [rows, heads].
         heads: the head of each row's source, shape [rows]; what the student's route is taught.
-        repeats: times the encoder sees a row in one epoch, shape [rows].
+        repeats: times a row is seen in one epoch, shape [rows].
     """
 
     targets: Tensor
@@ -39,7 +39,7 @@ class Lessons:
 
 def from_labels(rows: list[Row]) -> Lessons:
     """The labels as they are: each row teaches its source's head, and the general head by half."""
-    heads = torch.tensor([HEADS.index(SOURCES[row.source].head) for row in rows])
+    heads = own_heads(rows)
     trust = torch.tensor([SOURCES[row.source].weight for row in rows])
     targets = torch.tensor(np.stack([row.target for row in rows]))
     weights = F.one_hot(heads, len(HEADS)) * trust[:, None]
@@ -48,30 +48,31 @@ def from_labels(rows: list[Row]) -> Lessons:
     return Lessons(targets[:, None, :].repeat(1, len(HEADS), 1), weights, heads, repeats)
 
 
-def from_opinions(rows: list[Row], teacher: Tensor, specialists: Tensor) -> Lessons:
-    """Labels softened by the teacher's opinion; the exam head also learns what the specialists say of other texts.
+def own_heads(rows: list[Row]) -> Tensor:
+    """The head of each row's source, shape [rows]."""
+    return torch.tensor([HEADS.index(SOURCES[row.source].head) for row in rows])
+
+
+def from_opinions(rows: list[Row], said: Tensor) -> Lessons:
+    """Labels softened by what is said; the exam head also learns what is said for it of other sources' questions.
 
     Args:
         rows: the training rows.
-        teacher: probabilities by each head of the teacher, shape [rows, heads, 6].
-        specialists: mean probabilities of the specialists, shape [rows, 6].
+        said: probabilities by each head, shape [rows, heads, 6]; the specialists' by the exam head where they are asked.
     """
     plain = from_labels(rows)
-    targets = LABEL_SHARE * plain.targets + (1 - LABEL_SHARE) * teacher
+    targets = LABEL_SHARE * plain.targets + (1 - LABEL_SHARE) * said
     weights = plain.weights.clone()
     asked = (plain.heads != EXAM) & (plain.heads != OBJECTIVES)
-    targets[asked, EXAM] = specialists[asked]
+    targets[asked, EXAM] = said[asked, EXAM]
     weights[asked, EXAM] = EXAM_WEIGHT
     return Lessons(targets, weights, plain.heads, plain.repeats)
 
 
-def for_exam_head(specialists: Tensor) -> Lessons:
-    """Lessons on texts without labels, for the exam head alone: what the specialists say, shape [rows, 6]."""
-    count = len(specialists)
-    weights = torch.zeros(count, len(HEADS))
-    weights[:, EXAM] = EXAM_WEIGHT
-    once = torch.ones(count, dtype=torch.long)
-    return Lessons(specialists[:, None, :].repeat(1, len(HEADS), 1), weights, torch.full((count,), EXAM), once)
+def from_opinions_alone(mixed: list[Row], said: Tensor) -> Lessons:
+    """Lessons on texts without labels: what is ``said`` [texts, heads, 6], for the head of their source and the general head."""
+    plain = from_labels(mixed)
+    return Lessons(said, plain.weights, plain.heads, torch.ones_like(plain.repeats))
 
 
 def both(first: Lessons, second: Lessons) -> Lessons:

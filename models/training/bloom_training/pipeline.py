@@ -12,16 +12,12 @@ from tokenizers import Tokenizer
 from bloom_training import artifact, base, embedding, lessons, metrics, predict, word_vectors
 from bloom_training.calibrate import Calibration, Opinions, calibrate
 from bloom_training.classifier import Classifier
-from bloom_training.course import Course, Networks
+from bloom_training.course import Networks, Setting, Trial, final_networks
 from bloom_training.data import Row, Split
 from bloom_training.fit import Recipe, fit, new_model
 from bloom_training.model import BloomModel
 from bloom_training.stages import kept
 
-TRIAL_EPOCHS = 2
-"""Of the encoder over train."""
-FINAL_EPOCHS = 1
-"""Of the encoder over all rows, in which dev and test, new to it, repeat."""
 STOP_SHARE = 0.65
 """Share of the texts calibrated by, the surest ones, that the student answers alone."""
 ABSTAIN = 0.5
@@ -49,18 +45,18 @@ def run(split: Split, options: Options) -> dict:
     words = kept(options.work / "words.pt", "words", lambda: {"words": torch.tensor(word_vectors.distil(start, tokenizer))})
     vectors = words["words"].numpy()
 
-    def course(teacher: BloomModel, fresh: list[Row], epochs: int, folder: str) -> Course:
-        place = options.work / folder
-        return Course(tokenizer, old_ids, vectors, teacher, split.train, fresh, epochs, place, options.seed)
+    def setting(folder: str) -> Setting:
+        (options.work / folder).mkdir(exist_ok=True)
+        return Setting(tokenizer, vectors, options.work / folder, options.seed)
 
-    trial = course(_teacher(split, tokenizer, old_ids, options), [], TRIAL_EPOCHS, "trial").networks()
-    fresh = split.dev + split.test
-    final = None if split.unseen else course(trial.encoder, fresh, FINAL_EPOCHS, "final").encoder()
+    course = Trial(setting("trial"), _teacher(split, tokenizer, old_ids, options), split.train)
+    trial, fresh = course.networks(), split.dev + split.test
     said = kept(options.work / "trial" / "opinions.pt", f"{len(fresh)}", lambda: vars(trial.opinions(tokenizer, fresh)))
     opinions = Opinions(**said)
-    if final is not None:
+    if not split.unseen:
+        final = final_networks(setting("final"), course, trial, fresh)
         calibration = calibrate(opinions, fresh, STOP_SHARE)
-        artifact.write(options.out, joined(tokenizer, Networks(trial.student, final), calibration, vectors).to_artifact())
+        artifact.write(options.out, joined(tokenizer, final, calibration, vectors).to_artifact())
     by_dev = calibrate(opinions.first(len(split.dev)), split.dev, STOP_SHARE)
     in_float = joined(tokenizer, trial, by_dev, vectors)
     artifact.write(options.work / "trial" / "model", in_float.to_artifact())
@@ -70,7 +66,7 @@ def run(split: Split, options: Options) -> dict:
         **_measured(split.test, in_float, written),
         "embedding": _embedding(split, written, start, options.seed),
     }
-    if final is None:
+    if split.unseen:
         return {**figures, "unseen": _unseen(split.unseen, written)}
     sums = {name: hashlib.sha256((options.out / name).read_bytes()).hexdigest() for name in artifact.FILES}
     return {**figures, "sha256": sums}

@@ -17,7 +17,7 @@ def refit_exam_head(model: BloomModel, pooled: Tensor, lessons: Lessons) -> None
 
     Args:
         model: whose exam head starts the fit.
-        pooled: the encoder's vectors of the texts, shape [texts, HIDDEN].
+        pooled: the encoder's vectors of the texts, shape [texts, hidden].
         lessons: what the head is taught about them.
     """
     taught = lessons.weights[:, EXAM] > 0

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from bloom_training.data import LEVELS, Row, batches_by_length, pad, tokenise
-from bloom_training.model import HIDDEN, BloomModel
+from bloom_training.model import BloomModel
 
 SOURCE = "yahya2012"
 ASKED = ("kaggle8k", "vmd7_extra", "aeqg2024")
@@ -38,10 +38,10 @@ class SpecialistRecipe:
 
     epochs: int = 8
     batch: int = 16
-    rate: float = 1e-4
+    rate: float = 5e-5
     head_rate: float = 1e-3
     smoothing: float = 0.1
-    count: int = 3
+    count: int = 1
     seed: int = 100
 
 
@@ -52,7 +52,7 @@ class Specialist(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.encoder.embeddings.requires_grad_(False)
-        self.classifier = nn.Linear(HIDDEN, len(LEVELS))
+        self.classifier = nn.Linear(encoder.hidden, len(LEVELS))
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Logits, shape [texts, 6]."""

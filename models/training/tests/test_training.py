@@ -28,7 +28,7 @@ from bloom_training import (
 from bloom_training.cascade import BothCalibration, Cascade, StudentCalibration
 from bloom_training.classifier import Classifier
 from bloom_training.data import LEVELS, Row
-from bloom_training.model import BloomModel
+from bloom_training.model import BloomModel, Dropout, WideModel, _bucket
 from bloom_training.student import Student
 
 MODEL = Path(__file__).parents[2] / "bloom"
@@ -151,20 +151,21 @@ def test_labels_teach_the_head_of_their_source_and_the_general_head() -> None:
 def test_specialists_teach_the_exam_head_about_other_questions_but_not_about_objectives() -> None:
     sources = ("yahya2012", "kaggle8k", "edm2022")
     some = [Row(source, ("apply",), source, number) for number, source in enumerate(sources)]
-    teacher, said = torch.full((3, len(lessons.HEADS), 6), 0.2), torch.full((3, 6), 0.7)
-    taught = lessons.from_opinions(some, teacher, said)
+    said = torch.full((3, len(lessons.HEADS), 6), 0.2)
+    said[1, lessons.EXAM] = 0.7
+    taught = lessons.from_opinions(some, said)
     assert taught.weights[:, lessons.EXAM].tolist() == pytest.approx([1.0, lessons.EXAM_WEIGHT, 0.0])
     assert taught.targets[1, lessons.EXAM].tolist() == pytest.approx([0.7] * 6)
     assert taught.targets[0, lessons.EXAM, 2].item() == pytest.approx(lessons.LABEL_SHARE + 0.2 * (1 - lessons.LABEL_SHARE))
 
 
-def test_mixed_exam_texts_teach_the_exam_head_alone_and_follow_the_rows() -> None:
-    said = torch.full((2, 6), 0.4)
-    joined = lessons.both(lessons.from_labels(rows(3)), lessons.for_exam_head(said))
-    assert joined.targets.shape == (5, len(lessons.HEADS), 6)
-    assert joined.weights[3:].nonzero()[:, 1].tolist() == [lessons.EXAM] * 2
-    assert torch.equal(joined.targets[3:, lessons.EXAM], said)
-    assert joined.repeats.tolist() == [1, 4, 1, 1, 1]
+def test_mixed_texts_teach_their_own_head_and_the_general_head_what_is_said_and_follow_the_rows() -> None:
+    said = torch.full((1, len(lessons.HEADS), 6), 0.4)
+    mixed = lessons.from_opinions_alone([Row("a", (), "yahya2012", -1)], said)
+    joined = lessons.both(lessons.from_labels(rows(3)), mixed)
+    assert joined.weights[3].nonzero()[:, 0].tolist() == [lessons.EXAM, lessons.GENERAL]
+    assert torch.equal(joined.targets[3:], said)
+    assert joined.repeats.tolist() == [1, 4, 1, 1]
 
 
 def test_an_epoch_has_each_row_as_often_as_it_repeats() -> None:
@@ -178,10 +179,14 @@ def test_a_run_writes_a_model_that_reads_back_and_a_second_run_repeats_it(
     torch.set_num_threads(1)
     short = {"epochs": 1, "batch": 8}
     monkeypatch.setattr(pipeline, "Recipe", lambda seed: fit.Recipe(**short, seed=seed))
-    monkeypatch.setattr(course, "ENCODER_RECIPE", fit.Recipe(batch=8, frozen_layers=5))
+    for recipe in ("ENCODER_RECIPE", "FINAL_ENCODER_RECIPE"):
+        monkeypatch.setattr(course, recipe, fit.Recipe(**short, frozen_layers=5))
+    monkeypatch.setattr(course, "STUDENT_RECIPE", distil.StudentRecipe(**short))
+    for count in ("MIXED_EXAM", "MIXED_STUDENT"):
+        monkeypatch.setattr(course, count, 5)
+    old_ids = base.pruned_tokenizer()[1]
+    monkeypatch.setattr(course, "new_wide_model", lambda tokenizer: fit.new_model(tokenizer, old_ids))
     monkeypatch.setattr(course, "SpecialistRecipe", lambda seed: specialist.SpecialistRecipe(**short, count=1, seed=seed))
-    monkeypatch.setattr(course, "StudentRecipe", lambda seed: distil.StudentRecipe(**short, seed=seed))
-    monkeypatch.setattr(course, "MIXED_EXAM", 5)
     words = np.random.default_rng(0).normal(size=(base.pruned_tokenizer()[0].get_vocab_size(), 256)).astype(np.float32)
     monkeypatch.setattr(word_vectors, "distil", lambda *_: words)
     some = [dataclasses.replace(row, cluster=row.cluster // 2) for row in rows(90)]
@@ -230,8 +235,8 @@ def test_the_student_learns_what_it_is_taught() -> None:
     student = distil.new_student(tokenizer, words, 1)
     recipe = distil.StudentRecipe(epochs=60, batch=8)
     conventions = lessons.from_labels(taught).heads
-    conventions[0] = distil.UNKNOWN
-    distil.teach(student, data.tokenise(tokenizer, taught), targets, conventions, recipe)
+    once = torch.ones(24, dtype=torch.long)
+    distil.teach(student, data.tokenise(tokenizer, taught), targets, conventions, once, recipe)
     levels, route = predict.student_logits(student, tokenizer, taught)
     assert levels.argmax(1).tolist() == targets.argmax(1).tolist()
     assert len(set(route.argmax(1).tolist())) > 1
@@ -239,9 +244,12 @@ def test_the_student_learns_what_it_is_taught() -> None:
 
 def test_mixed_texts_join_a_beginning_and_an_end_and_depend_on_the_seed_alone() -> None:
     some = [Row("one two three four five", (), "edm2022", 0), Row("six seven eight nine ten", (), "edm2022", 1)]
+    some.append(Row("Why not?", (), "kaggle8k", 2))
     mixed = distil.mixed_texts(some, 20, 3)
     assert mixed == distil.mixed_texts(some, 20, 3) != distil.mixed_texts(some, 20, 4)
-    assert all(row.text.split()[0] in ("one", "six") and row.text.split()[-1] in ("five", "ten") for row in mixed)
+    joined = [row.text.split() for row in mixed if row.source == "edm2022"]
+    assert all(text[0] in ("one", "six") and text[-1] in ("five", "ten") for text in joined)
+    assert {row.text.split()[0] for row in mixed if row.source == "kaggle8k"} == {"Why"}
 
 
 def test_certainty_is_the_distance_of_the_nearest_level_and_none_without_a_level() -> None:
@@ -315,3 +323,22 @@ def test_shares_give_the_student_the_surest_texts_first() -> None:
     curve = metrics.by_share(some, 1 - right, right, sure)
     assert curve[0]["kaggle8k"] > curve[10]["kaggle8k"]
     assert [point["share"] for point in curve] == [tenth / 10 for tenth in range(11)]
+
+
+def test_the_wide_teacher_does_not_see_padding_and_hears_how_far_tokens_are() -> None:
+    torch.manual_seed(0)
+    wide = WideModel(20, 16, len(lessons.HEADS), 6).eval()
+    torch.nn.init.normal_(wide.distance)
+    texts = [[2, 7, 9, 3], [2, 11, 12, 13, 14, 15, 16, 3]]
+    together = wide.pooled(*data.pad(texts))
+    assert torch.allclose(together[0], wide.pooled(*data.pad(texts[:1]))[0], atol=1e-4)
+    assert _bucket(torch.tensor([-200, -9, -2, 0, 2, 9, 200])).tolist() == [15, 8, 2, 0, 18, 24, 31]
+
+
+def test_dropout_keeps_the_mean_and_does_nothing_outside_training() -> None:
+    torch.manual_seed(0)
+    dropout, ones = Dropout(0.1), torch.ones(200, 201)
+    dropped = dropout(ones)
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.1, abs=0.01)
+    assert torch.equal(dropout.eval()(ones), ones)
