@@ -16,6 +16,7 @@ from pathlib import Path
 from machine import Machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+UNLEASH = REPOSITORY / "target/unleash"
 BINARY = Path(os.environ.get("QUIZMENTOR_BIN", REPOSITORY / "target/debug/quizmentor"))
 STORE_PATH = re.compile(r"/nix/store/([\w.+?=-]+)")
 SECRET = re.compile(r"/run/secrets/([\w/-]+)")
@@ -23,8 +24,10 @@ SECRET = re.compile(r"/run/secrets/([\w/-]+)")
 OWN_UNITS = re.compile(
     r"haproxy\.service|quizmentor\.slice|quizmentor-(rollout|guard)\.service|quizmentor-\w+-(blue|green)\.(service|socket)"
     r"|postgresql(-setup)?\.service|quizmentor-records-.*|redis-quizmentor\.service|quizmentor-backup-directories\.service"
-    r"|prometheus(-\w+-exporter)?\.service|alertmanager\.service"
+    r"|prometheus(-\w+-exporter)?\.service|alertmanager\.service|unleash\.service"
 )
+# Not with the machine, for its migrations would take the processors from the other tests.
+STARTED_BY_ITS_TEST = "unleash.service"
 OWN_FILES = ("haproxy.cfg", "quizmentor/instances.json", "quizmentor/guard.json")
 # What is nixpkgs' own, and so not among the golden files.
 RECORDS_TARGET = "[Unit]\nRequires=postgresql.service postgresql-setup.service\n[Install]\nWantedBy=multi-user.target\n"
@@ -37,6 +40,8 @@ DEBIAN = {
 }
 # nixpkgs' has options that Debian's has not; what it reads names no variables.
 ENVSUBST = '#!/bin/bash\n[[ $1 == -o && $3 == -i ]] && ! grep --quiet "[$]" "$4" && exec cp "$4" "$2"\n'
+# What makeWrapper makes of it in the package.
+UNLEASH_SERVER = "#!/bin/bash\nexec /opt/unleash/bin/node /opt/unleash/node_modules/unleash-server/dist/server.js\n"
 # Monitoring in haste: what takes a minute on a server takes seconds here; not where a load is measured.
 HASTE = {} if "MACHINES_LEARNERS" in os.environ else {"15s": "1s", "for: 1m\n": "for: 3s\n"}
 TMPFILES = "d /var/lib/quizmentor-rollout\nf /var/lib/quizmentor-rollout/slots.map\nd /backup 0755 postgres postgres\nd /var/lib/quizmentor-metrics 0775\n"
@@ -81,6 +86,8 @@ class Appliance:
             (machine.root / directory).mkdir(parents=True)
         # The binary looks for its models beside its own folder.
         machine.binds = {str(BINARY): "/opt/bin/quizmentor", str(REPOSITORY / "models"): "/opt/share/quizmentor/models"}
+        if UNLEASH.is_dir():
+            machine.binds[str(UNLEASH)] = "/opt/unleash"
         self._fill_store()
         system = self.evaluated(1)
         self._make_users(system)
@@ -94,6 +101,7 @@ class Appliance:
         for name, debian in DEBIAN.items():
             self.machine.link(f"/opt/programs/{name}", f"/usr/bin/{debian}")
         self.machine.write("/opt/programs/envsubst", ENVSUBST, 0o755)
+        self.machine.write("/opt/programs/unleash-server", UNLEASH_SERVER, 0o755)
         texts = self._texts("store")
         for name, text in texts.items():
             if name.startswith(("prometheus.yml", "rules")):
@@ -219,7 +227,8 @@ class Appliance:
             name = file.relative_to(system / "etc")
             self.machine.link(f"/etc/{name}", f"{path}/etc/{name}")
         for unit in (system / "etc/systemd/system").iterdir():
-            for target in re.findall(r"^WantedBy=(.+)$", unit.read_text(), re.MULTILINE):
+            wanting = [] if unit.name == STARTED_BY_ITS_TEST else re.findall(r"^WantedBy=(.+)$", unit.read_text(), re.MULTILINE)
+            for target in wanting:
                 self.machine.link(f"/etc/systemd/system/{target}.wants/{unit.name}", f"../{unit.name}")
         self.machine.write("/etc/tmpfiles.d/current-system.conf", f"L+ /run/current-system - - - - {path}\n")
 
