@@ -229,11 +229,11 @@ in
             "flags"
             "monitoring"
           ];
-          master-2 = node "cx23" 12 [
+          master-2 = node "cx33" 12 [
             "balancer"
             "control-plane"
           ];
-          master-3 = node "cx23" 13 [
+          master-3 = node "cx33" 13 [
             "balancer"
             "control-plane"
           ];
