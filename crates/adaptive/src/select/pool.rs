@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rand::{Rng, seq::IndexedRandom};
+use rand::{Rng, seq::IteratorRandom};
 
 use super::{COOL_DOWN, Request};
 use crate::{
@@ -96,7 +96,7 @@ impl<'a> Scope<'a> {
     /// Of some skills drawn at random, the items nearest to the difficulty, in logits, that
     /// `wished` tells for a skill by its position.
     pub(super) fn nearest(&self, wished: impl Fn(usize) -> f64, rng: &mut impl Rng) -> Vec<u32> {
-        let drawn: Vec<usize> = self.skills.sample(rng, SKILLS).copied().collect();
+        let drawn = self.skills.iter().copied().sample(rng, SKILLS);
         let share = NEAREST * SKILLS / drawn.len().max(1);
         let near = drawn.iter().flat_map(|&at| window(self.engine, at, wished(at), share));
         self.finish(near.copied())
