@@ -67,22 +67,21 @@ impl Connection {
         }
     }
 
-    async fn drive(mut self, stream: TcpStream) -> Result<(), Failure> {
-        let first_head_by = Instant::now() + self.config.limits.header_timeout;
+    async fn drive(self, stream: TcpStream) -> Result<(), Failure> {
+        let Self { peer, router, config, mut stop } = self;
+        let first_head_by = Instant::now() + config.limits.header_timeout;
         let protocol = tokio::select! {
             protocol = time::timeout_at(first_head_by, protocol(&stream)) => protocol??,
-            _ = self.stop.wait_for(|stop| *stop) => return Ok(()),
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
         let activity = Arc::new(Activity::new());
-        let (router, peer, config) = (self.router, self.peer, Arc::clone(&self.config));
         let service = service_fn(|request: Request<Incoming>| {
             let client = client(peer, request.headers(), &config.server.trusted_proxies);
             // Boxed, for its place would last as long as the connection.
             Box::pin(answer(router.clone(), client, request, Running::start(Arc::clone(&activity))))
         });
         let stream = TokioIo::new(stream);
-        let life =
-            Life { activity: &activity, config: &self.config, stop: self.stop, first_head_by };
+        let life = Life { activity: &activity, config: &config, stop, first_head_by };
         match protocol {
             Protocol::Http1 => {
                 let connection = http1_within(&config.limits).serve_connection(stream, service);
