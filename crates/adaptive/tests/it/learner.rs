@@ -123,6 +123,28 @@ fn a_guess_floor_bounds_the_prediction_and_softens_luck() {
 }
 
 #[test]
+fn what_parts_the_strong_from_the_weak_discriminates() {
+    let skill = SkillKey::of("cells");
+    let item = |name: &str| Item::bare(ItemKey::of(name), vec![skill]);
+    let common: Vec<Item> = (0..6).map(|n| item(&format!("common-{n}"))).collect();
+    let [parting, luck, reversed] = ["parting", "luck", "reversed"].map(item);
+    let mut fold = Fold::default();
+    for learner in 0..60_u64 {
+        let strong = learner % 2 == 0;
+        let outcome = |right| Outcome::new(right, at(learner as i64 * 1_000));
+        for item in &common {
+            fold.observe(learner, item, &outcome(strong));
+        }
+        fold.observe(learner, &parting, &outcome(strong));
+        fold.observe(learner, &luck, &outcome(learner % 4 < 2));
+        fold.observe(learner, &reversed, &outcome(!strong));
+    }
+    let [parting, luck, reversed] =
+        [parting, luck, reversed].map(|item| fold.model().discrimination(&item));
+    assert!(parting > 1.0 && 1.0 > luck && luck > reversed, "{parting} {luck} {reversed}");
+}
+
+#[test]
 fn an_item_nobody_answered_takes_after_its_neighbours() {
     let mut fold = Fold::default();
     let bare = |name: &str| Item::bare(ItemKey::of(name), vec![SkillKey::of("s")]);

@@ -171,7 +171,7 @@ async fn authors_see_how_questions_do_and_which_key_looks_wrong() {
     assert!(odd["exposure"].as_f64().unwrap() > 0.9, "{odd}");
     let sound = author.get("/v1/questions/cell-1/calibration").await.expect(200);
     assert_eq!(sound["key_suspect"], Value::Null, "{sound}");
-    assert!(sound["discrimination"].as_f64() > odd["discrimination"].as_f64(), "{sound} {odd}");
+    assert!(sound["discrimination"].as_f64().unwrap() > 1.0, "steeper than before: {sound}");
     let flagged = author.get("/v1/calibration").await.expect(200);
     let suspect: Vec<_> = flagged["questions"]
         .as_array()
