@@ -34,6 +34,8 @@ const CALM: Duration = Duration::from_secs(2);
 const RECOVERY: Duration = Duration::from_secs(5);
 /// Length of an outage; `OUTAGE_SECONDS` in the environment asks for another.
 const OUTAGE_SECONDS: u64 = 6;
+/// A learner's answers in the time of an outage, at most: a session must outlast two of them.
+const ANSWERS_AN_OUTAGE: u32 = 150;
 
 fn outage() -> Duration {
     let seconds = std::env::var("OUTAGE_SECONDS").map(|seconds| seconds.parse().unwrap());
@@ -65,6 +67,7 @@ impl Load {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
+                    thread::sleep(outage() / ANSWERS_AN_OUTAGE);
                 }
                 (learner, refusals)
             })
