@@ -11,6 +11,7 @@ use std::{
 
 use quizmentor_bloom::{Classification, Engine};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use crate::Problem;
 
@@ -92,8 +93,9 @@ impl Compute {
     /// 429 when too many requests wait already.
     pub async fn classify(&self, texts: Vec<String>) -> Result<Vec<Classification>, Problem> {
         let (reply, outcome) = oneshot::channel();
+        let span = tracing::info_span!("bloom", texts = texts.len());
         self.queue(Job::Classify(Texts { texts, reply }))?;
-        outcome.await.map_err(|error| Problem::internal(&error))
+        outcome.instrument(span).await.map_err(|error| Problem::internal(&error))
     }
 
     /// Runs `work` on a blocking thread. Work whose request has gone away before its turn is not
@@ -107,7 +109,8 @@ impl Compute {
     ) -> Result<T, Problem> {
         let (reply, outcome) = oneshot::channel();
         self.queue(Job::Other(Box::new(Task { work, reply })))?;
-        outcome.await.map_err(|error| Problem::internal(&error))
+        let span = tracing::info_span!("bloom");
+        outcome.instrument(span).await.map_err(|error| Problem::internal(&error))
     }
 
     fn queue(&self, job: Job) -> Result<(), Problem> {

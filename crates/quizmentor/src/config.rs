@@ -21,7 +21,7 @@ mod stores;
 
 pub(crate) use secret::{Secret, shared_secret, token_key};
 pub(crate) use source::{Mistakes, load};
-pub(crate) use stores::{Cache, Events, Records, Vectors};
+pub(crate) use stores::{Cache, Events, Records, Traces, Vectors};
 
 /// The default settings with their explanations, as a file to start from.
 pub(crate) const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) cache: Cache,
     pub(crate) vectors: Vectors,
     pub(crate) events: Events,
+    pub(crate) traces: Traces,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -21,10 +21,14 @@ impl Filter {
     }
 }
 
-/// Starts logging; to be called once. Panics are logged too, with their place.
-pub(crate) fn init(filter: &str) -> anyhow::Result<Filter> {
+/// Where what is logged goes.
+pub(crate) type Output = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts logging, and making `traces` of it; to be called once. Panics are logged too, with their
+/// place.
+pub(crate) fn init(filter: &str, traces: Option<Output>) -> anyhow::Result<Filter> {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
-    tracing_subscriber::registry().with(filter.and_then(output())).try_init()?;
+    tracing_subscriber::registry().with(filter.and_then(output()).and_then(traces)).try_init()?;
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         let message = panic.payload_as_str().unwrap_or("(no message)");
@@ -42,7 +46,7 @@ fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
     EnvFilter::builder().parse(text).with_context(|| format!("{source} is no log filter: {text}"))
 }
 
-fn output() -> Box<dyn Layer<Registry> + Send + Sync> {
+fn output() -> Output {
     if to_journal()
         && let Ok(journal) = tracing_journald::layer()
     {

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Parser;
 
 use cli::{Arguments, Command, ConfigCommand, ServeArguments};
+use traces::Traces;
 
 mod application;
 mod cli;
@@ -17,6 +18,7 @@ mod config;
 mod lifecycle;
 mod logging;
 mod serve;
+mod traces;
 
 /// A third of the time that an answer takes went into the C library's allocator. It is built to ask
 /// for no huge pages, with which idle connections take twice the memory.
@@ -74,14 +76,19 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn serve(flags: &ServeArguments) -> anyhow::Result<()> {
     let inherited = lifecycle::sockets::inherit()?;
     let config = flags.settings()?;
-    let filter = logging::init(&config.log.filter)?;
-    lifecycle::descriptors::raise_limit();
-    lifecycle::descriptors::check_room(config.limits.connections);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    let traces = {
+        let _on_runtime = runtime.enter();
+        Traces::start(&config.traces)?
+    };
+    let filter = logging::init(&config.log.filter, traces.layer())?;
+    lifecycle::descriptors::raise_limit();
+    lifecycle::descriptors::check_room(config.limits.connections);
     let served = runtime.block_on(serve::run(flags, config, inherited, &filter, application::open));
+    traces.end();
     // Work that no one waits for any more must not hold the exit up.
     runtime.shutdown_background();
     served

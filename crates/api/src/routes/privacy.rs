@@ -12,6 +12,7 @@ use futures_util::stream;
 use quizmentor_core::LearnerId;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tracing::Instrument;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -102,7 +103,8 @@ async fn erase_learner(
 
 async fn export(app: &App, learner: LearnerId) -> Result<Response, Problem> {
     let (sink, mut documents) = mpsc::channel(AHEAD);
-    let exporting = tokio::spawn(privacy::export(Arc::clone(&app.records), learner, sink));
+    let exported = privacy::export(Arc::clone(&app.records), learner, sink);
+    let exporting = tokio::spawn(exported.in_current_span());
     // The first document says that there is such a learner.
     let Some(first) = documents.recv().await else {
         let outcome = exporting.await.map_err(|error| Problem::internal(&error))?;

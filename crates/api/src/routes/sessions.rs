@@ -15,6 +15,7 @@ use quizmentor_core::{
     SkillId, TestPlan, Timestamp, limits,
 };
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -460,7 +461,7 @@ async fn to_the_end(
     submission: Submission,
 ) -> Result<Answered, Problem> {
     let app = Arc::clone(app);
-    tokio::spawn(async move { app.answer(learner, session, submission).await })
+    tokio::spawn(async move { app.answer(learner, session, submission).await }.in_current_span())
         .await
         .map_err(|error| Problem::internal(&error))?
 }

@@ -1,4 +1,4 @@
-//! Where the stores are, and the secrets to open them with.
+//! Where other servers are, and the secrets to open them with.
 
 use std::{num::NonZeroU16, path::PathBuf};
 
@@ -54,6 +54,26 @@ pub(crate) struct Events {
     pub(crate) key_file: Option<PathBuf>,
 }
 
+/// Who takes the spans of requests.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Traces {
+    /// `None` for nobody.
+    #[serde(deserialize_with = "otlp")]
+    pub(crate) url: Option<Url>,
+    /// Of the requests, 0 to 1.
+    #[serde(deserialize_with = "share")]
+    pub(crate) share: f64,
+}
+
+fn share<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
+    let share = f64::deserialize(input)?;
+    if (0.0..=1.0).contains(&share) {
+        return Ok(share);
+    }
+    Err(D::Error::custom(format!("{share} is no share; it must be within 0 to 1")))
+}
+
 fn months<'de, D: Deserializer<'de>>(input: D) -> Result<Option<NonZeroU16>, D::Error> {
     let months = within::<_, 0, 1_200>(input)?;
     Ok(u16::try_from(months).ok().and_then(NonZeroU16::new))
@@ -66,8 +86,8 @@ struct Kind {
     /// Of these schemes, those that need no host.
     local: &'static [&'static str],
     example: &'static str,
-    /// The key that names the file with the secret.
-    secret: &'static str,
+    /// The key that names the file with the secret, if there is one.
+    secret: Option<&'static str>,
 }
 
 fn postgres<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
@@ -78,7 +98,7 @@ fn postgres<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error
             schemes: &["postgres", "postgresql"],
             local: &["postgres", "postgresql"],
             example: "postgres://quizmentor@db.example.org/quizmentor?sslmode=verify-full",
-            secret: "password_file",
+            secret: Some("password_file"),
         },
     )
 }
@@ -91,7 +111,7 @@ fn redis<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
             schemes: &["redis", "rediss", "unix"],
             local: &["unix"],
             example: "rediss://default@cache.example.org:6379",
-            secret: "password_file",
+            secret: Some("password_file"),
         },
     )
 }
@@ -104,7 +124,7 @@ fn qdrant<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> 
             schemes: &["http", "https"],
             local: &[],
             example: "https://vectors.example.org:6334",
-            secret: "api_key_file",
+            secret: Some("api_key_file"),
         },
     )
 }
@@ -117,7 +137,20 @@ fn webhook<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error>
             schemes: &["http", "https"],
             local: &[],
             example: "https://example.org/quizmentor",
-            secret: "key_file",
+            secret: Some("key_file"),
+        },
+    )
+}
+
+fn otlp<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
+    url(
+        input,
+        &Kind {
+            name: "a receiver of OTLP over gRPC",
+            schemes: &["http"],
+            local: &[],
+            example: "http://127.0.0.1:4317",
+            secret: None,
         },
     )
 }
@@ -142,7 +175,10 @@ fn url<'de, D: Deserializer<'de>>(input: D, kind: &Kind) -> Result<Option<Url>, 
         return refuse(format!("begins with {scheme}://, not {}://", schemes.join(":// or ")));
     }
     if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
-        return refuse(format!("holds a password, which belongs in a file that `{secret}` names"));
+        return refuse(match secret {
+            Some(key) => format!("holds a password, which belongs in a file that `{key}` names"),
+            None => "holds a password, for which there is no use".to_owned(),
+        });
     }
     if url.host_str().unwrap_or_default().is_empty() && !kind.local.contains(&scheme) {
         return refuse("names no host".to_owned());
@@ -193,6 +229,8 @@ mod tests {
             ("CACHE", "redis:///3", "names no host"),
             ("VECTORS", "grpc://vectors:6334", "begins with grpc://, not http:// or https://"),
             ("VECTORS", "https://user:hidden@vectors", "a file that `api_key_file` names"),
+            ("TRACES", "https://traces.example.org", "begins with https://, not http://"),
+            ("TRACES", "http://user:hidden@traces:4317", "a password, for which there is no use"),
         ] {
             let message = set(section, url).unwrap_err().to_string();
             assert!(message.contains(why), "{message}\nshould say\n{why}");

@@ -25,6 +25,7 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
+use tracing::Instrument;
 
 use super::layers::OnDrop;
 use crate::config::Config;
@@ -88,7 +89,8 @@ impl Admission {
             return None;
         }
         let begun = tokio::time::Instant::now();
-        let place = timeout(longest, places.acquire()).await.ok()?.ok()?;
+        let turn = timeout(longest, places.acquire()).instrument(tracing::info_span!("turn"));
+        let place = turn.await.ok()?.ok()?;
         metrics::histogram!(WAIT_SECONDS).record(begun.elapsed());
         Some(place)
     }

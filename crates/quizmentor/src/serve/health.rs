@@ -65,12 +65,18 @@ impl Health {
     }
 }
 
-/// The three routes.
+/// The three routes, which programs ask every few seconds.
+pub(super) const ROUTES: [&str; 3] = [LIVEZ, READYZ, METRICS];
+const LIVEZ: &str = "/livez";
+const READYZ: &str = "/readyz";
+const METRICS: &str = "/metrics";
+
+/// What answers them.
 pub(crate) fn routes(health: Arc<Health>) -> Router {
     Router::new()
-        .route("/livez", get(async || "alive\n"))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics_text))
+        .route(LIVEZ, get(async || "alive\n"))
+        .route(READYZ, get(readyz))
+        .route(METRICS, get(metrics_text))
         .with_state(health)
 }
 

@@ -13,9 +13,10 @@ use axum::{
 use metrics::Unit;
 use quizmentor_api::Problem;
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::Instrument;
+use tracing::{Instrument, field};
 use uuid::Uuid;
 
+use super::health;
 use crate::config::Config;
 
 /// Name of the request histogram.
@@ -72,7 +73,16 @@ async fn observe(request: Request, next: Next) -> Response {
     // The template, not the path: a path may hold a sign-in token, and templates are few.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, route);
+    let span = tracing::info_span!(
+        "request",
+        otel.name = %format_args!("{method} {route}"),
+        otel.kind = if health::ROUTES.contains(&route.as_str()) { "internal" } else { "server" },
+        otel.status_code = field::Empty,
+        id = id.to_str().unwrap_or_default(),
+        method,
+        route,
+        status = field::Empty,
+    );
 
     let started = Instant::now();
     metrics::gauge!(IN_FLIGHT).increment(1.0);
@@ -92,6 +102,10 @@ async fn observe(request: Request, next: Next) -> Response {
             tracing::debug!(status, milliseconds, "answered");
         }
     });
+    span.record("status", status);
+    if status >= 500 {
+        span.record("otel.status_code", "ERROR");
+    }
     response
 }
 

@@ -228,8 +228,18 @@ async fn reload(
     filter.set(&config.log.filter)?;
     let before = current.swap(Arc::new(config.clone()));
     let fixed = |config: &Config| {
-        let Config { log: _, server, limits, auth, experiment, events, records, cache, vectors } =
-            config.clone();
+        let Config {
+            log: _,
+            server,
+            limits,
+            auth,
+            experiment,
+            events,
+            records,
+            cache,
+            vectors,
+            traces,
+        } = config.clone();
         let server = config::Server {
             request_timeout: Duration::ZERO,
             drain_timeout: Duration::ZERO,
@@ -237,7 +247,7 @@ async fn reload(
             ..server
         };
         let limits = [limits.connections, limits.requests, limits.queue];
-        (server, limits, auth, experiment, events, records, cache, vectors)
+        (server, limits, auth, experiment, events, records, cache, vectors, traces)
     };
     if fixed(&before) != fixed(&config) {
         tracing::warn!("some of the changed settings take effect after a restart only");

@@ -19,3 +19,4 @@ mod redis;
 mod roles;
 mod simulate;
 mod stores;
+mod traces;

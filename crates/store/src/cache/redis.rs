@@ -20,6 +20,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, interval, timeout},
 };
+use tracing::Instrument;
 
 use super::{Allowance, BACKLOG, Cache};
 use crate::{Error, Result};
@@ -147,12 +148,17 @@ impl Redis {
     }
 
     /// The answer to `question`, if it comes in time.
-    async fn ask<T>(&self, question: impl Future<Output = RedisResult<T>>) -> Result<T> {
+    async fn ask<T>(
+        &self,
+        operation: &'static str,
+        question: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T> {
         if !self.may_ask() {
             return Err(self.unavailable("it did not answer a moment ago"));
         }
         let gone = || self.set_away(Some(Instant::now() + PAUSE));
-        match timeout(PATIENCE, question).await {
+        let span = tracing::info_span!("redis", operation, otel.kind = "client");
+        match timeout(PATIENCE, question).instrument(span).await {
             Ok(Ok(answer)) => {
                 self.set_away(None);
                 Ok(answer)
@@ -209,7 +215,7 @@ impl Cache for Redis {
     async fn get(&self, key: &str) -> Result<Option<(u64, Bytes)>> {
         let mut connection = self.connection.clone();
         let get = cmd("GET").arg(self.key('v', key)).to_owned();
-        let held: Option<Vec<u8>> = self.ask(get.query_async(&mut connection)).await?;
+        let held: Option<Vec<u8>> = self.ask("get", get.query_async(&mut connection)).await?;
         Ok(held.and_then(parted))
     }
 
@@ -217,14 +223,14 @@ impl Cache for Redis {
         let mut connection = self.connection.clone();
         let mut call = self.put.key(self.key('v', key));
         call.arg(digits(version)).arg(&value[..]).arg(milliseconds(ttl));
-        self.ask(call.invoke_async(&mut connection)).await
+        self.ask("put", call.invoke_async(&mut connection)).await
     }
 
     async fn remove(&self, key: &str, version: u64) -> Result<()> {
         let mut connection = self.connection.clone();
         let mut call = self.remove.key(self.key('v', key));
         call.arg(digits(version));
-        self.ask(call.invoke_async(&mut connection)).await
+        self.ask("remove", call.invoke_async(&mut connection)).await
     }
 
     async fn increment(&self, key: &str, by: i64, ttl: Duration) -> Result<i64> {
@@ -239,7 +245,7 @@ impl Cache for Redis {
             .cmd("INCRBY")
             .arg(&key)
             .arg(by);
-        let added = self.ask(async {
+        let added = self.ask("increment", async {
             match both.query_async::<(i64,)>(&mut connection).await {
                 Ok((value,)) => Ok(Some(value)),
                 Err(error) if error.to_string().contains("overflow") => Ok(None),
@@ -254,7 +260,7 @@ impl Cache for Redis {
         let mut connection = self.connection.clone();
         let mut call = self.allow.key(self.key('w', key));
         call.arg(limit).arg(milliseconds(window));
-        let rest: i64 = self.ask(call.invoke_async(&mut connection)).await?;
+        let rest: i64 = self.ask("allow", call.invoke_async(&mut connection)).await?;
         Ok(match u64::try_from(rest) {
             Ok(rest) => Allowance { allowed: false, retry_after: Duration::from_millis(rest) },
             Err(_) => Allowance { allowed: true, retry_after: Duration::ZERO },
@@ -265,7 +271,7 @@ impl Cache for Redis {
         let mut connection = self.connection.clone();
         let mut publish = cmd("PUBLISH");
         publish.arg(self.key('t', topic)).arg(&message[..]);
-        self.ask(publish.exec_async(&mut connection)).await
+        self.ask("publish", publish.exec_async(&mut connection)).await
     }
 
     async fn subscribe(&self, topic: &str) -> Result<mpsc::Receiver<Bytes>> {

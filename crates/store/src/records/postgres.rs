@@ -18,6 +18,7 @@ use quizmentor_core::{
 };
 use sqlx::{Connection, PgConnection, migrate::Migrator};
 use tokio::{sync::mpsc, time::timeout};
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 pub use self::options::PostgresOptions;
@@ -70,22 +71,33 @@ macro_rules! attempt {
 }
 
 /// Runs `$work`, which changes nothing, and once more when the connection turns out to be lost.
+/// `$name` is the method of the records that does it.
 macro_rules! read {
-    ($self:ident, $connection:ident => $work:expr) => {
-        match attempt!($self.pool.lease().await?, READ, $connection => $work) {
-            Err(error) if is_lost(&error) => {
-                attempt!($self.pool.fresh().await?, READ, $connection => $work)
+    ($self:ident.$name:ident, $connection:ident => $work:expr) => {
+        async {
+            match attempt!($self.pool.lease().await?, READ, $connection => $work) {
+                Err(error) if is_lost(&error) => {
+                    attempt!($self.pool.fresh().await?, READ, $connection => $work)
+                }
+                done => done,
             }
-            done => done,
         }
+        .instrument(span(stringify!($name)))
+        .await
     };
 }
 
 /// Runs `$work` once, on a connection that lives.
 macro_rules! write {
-    ($self:ident, $connection:ident => $work:expr) => {
-        attempt!($self.pool.fresh().await?, WRITE, $connection => $work)
+    ($self:ident.$name:ident, $connection:ident => $work:expr) => {
+        async { attempt!($self.pool.fresh().await?, WRITE, $connection => $work) }
+            .instrument(span(stringify!($name)))
+            .await
     };
+}
+
+fn span(operation: &'static str) -> Span {
+    tracing::info_span!("postgres", operation, otel.kind = "client")
 }
 
 /// The records in a PostgreSQL database; clones share its connections.
@@ -179,7 +191,7 @@ impl Records for Postgres {
     }
 
     async fn ping(&self) -> Result<()> {
-        read!(self, connection => async {
+        read!(self.ping, connection => async {
             sqlx::query("SELECT 1").execute(connection).await?;
             Ok(())
         })
@@ -192,11 +204,11 @@ impl Records for Postgres {
 
     async fn put_questions(&self, questions: &[Question]) -> Result<Put> {
         let rows = questions.iter().map(QuestionRow::new).collect::<Result<Vec<_>>>()?;
-        write!(self, connection => questions::put(connection, &rows))
+        write!(self.put_questions, connection => questions::put(connection, &rows))
     }
 
     async fn question(&self, id: &QuestionId) -> Result<Option<Question>> {
-        read!(self, connection => super::questions::get(connection, id))
+        read!(self.question, connection => super::questions::get(connection, id))
     }
 
     async fn questions(
@@ -205,7 +217,7 @@ impl Records for Postgres {
         after: Option<&QuestionId>,
         limit: usize,
     ) -> Result<Page<Question>> {
-        read!(self, connection => super::questions::page(connection, filter, after, limit))
+        read!(self.questions, connection => super::questions::page(connection, filter, after, limit))
     }
 
     async fn question_changes(
@@ -213,15 +225,15 @@ impl Records for Postgres {
         after_revision: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Question)>> {
-        read!(self, connection => super::questions::changes(connection, after_revision, limit))
+        read!(self.question_changes, connection => super::questions::changes(connection, after_revision, limit))
     }
 
     async fn count_questions(&self, filter: &QuestionFilter) -> Result<u64> {
-        read!(self, connection => super::questions::count(connection, filter))
+        read!(self.count_questions, connection => super::questions::count(connection, filter))
     }
 
     async fn put_analyses(&self, analyses: &[Analysis]) -> Result<()> {
-        write!(self, connection => async {
+        write!(self.put_analyses, connection => async {
             let mut transaction = connection.begin().await?;
             analyses::put(&mut *transaction, analyses).await?;
             transaction.commit().await?;
@@ -235,23 +247,23 @@ impl Records for Postgres {
         after: Option<&QuestionId>,
         limit: usize,
     ) -> Result<Vec<Analysis>> {
-        read!(self, connection => analyses::page(connection, model, after, limit))
+        read!(self.analyses, connection => analyses::page(connection, model, after, limit))
     }
 
     async fn prerequisites(&self) -> Result<Prerequisites> {
-        read!(self, connection => prerequisites::get(connection))
+        read!(self.prerequisites, connection => prerequisites::get(connection))
     }
 
     async fn put_prerequisites(&self, next: &Prerequisites) -> Result<()> {
-        write!(self, connection => prerequisites::put(connection, next))
+        write!(self.put_prerequisites, connection => prerequisites::put(connection, next))
     }
 
     async fn create_learner(&self, id: LearnerId, at: Timestamp) -> Result<()> {
-        write!(self, connection => accounts::create_learner(connection, id, at))
+        write!(self.create_learner, connection => accounts::create_learner(connection, id, at))
     }
 
     async fn learner_exists(&self, id: LearnerId) -> Result<bool> {
-        read!(self, connection => accounts::learner_exists(connection, id))
+        read!(self.learner_exists, connection => accounts::learner_exists(connection, id))
     }
 
     async fn create_link(
@@ -261,7 +273,7 @@ impl Records for Postgres {
         learner: LearnerId,
         expires: Timestamp,
     ) -> Result<()> {
-        write!(self, connection => accounts::create_link(connection, hash, role, learner, expires))
+        write!(self.create_link, connection => accounts::create_link(connection, hash, role, learner, expires))
     }
 
     async fn redeem_link(
@@ -269,21 +281,21 @@ impl Records for Postgres {
         hash: LinkHash,
         now: Timestamp,
     ) -> Result<Option<(LearnerId, Role)>> {
-        write!(self, connection => accounts::redeem_link(connection, hash, now))
+        write!(self.redeem_link, connection => accounts::redeem_link(connection, hash, now))
     }
 
     async fn create_session(&self, session: &Session) -> Result<()> {
         let row = SessionRow::new(session)?;
-        write!(self, connection => sessions::create(connection, &row))
+        write!(self.create_session, connection => sessions::create(connection, &row))
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
-        read!(self, connection => sessions::get(connection, id))
+        read!(self.session, connection => sessions::get(connection, id))
     }
 
     async fn update_session(&self, session: &Session) -> Result<()> {
         let row = SessionRow::new(session)?;
-        write!(self, connection => sessions::update(connection, &row))
+        write!(self.update_session, connection => sessions::update(connection, &row))
     }
 
     async fn sessions_of(
@@ -292,12 +304,12 @@ impl Records for Postgres {
         after: Option<SessionId>,
         limit: usize,
     ) -> Result<Page<Session>> {
-        read!(self, connection => sessions::page(connection, learner, after, limit))
+        read!(self.sessions_of, connection => sessions::page(connection, learner, after, limit))
     }
 
     async fn commit_answer(&self, commit: &AnswerCommit) -> Result<CommitOutcome> {
         match CommitRow::new(commit) {
-            Ok(row) => self.answers.store(row).await,
+            Ok(row) => self.answers.store(row).instrument(span("commit_answer")).await,
             // That the id is known counts more than what is wrong.
             Err(invalid) => match self.answer(commit.answer.id).await? {
                 Some(stored) => stored.given_again_by(commit.answer.learner),
@@ -307,7 +319,7 @@ impl Records for Postgres {
     }
 
     async fn answer(&self, id: AnswerId) -> Result<Option<StoredAnswer>> {
-        read!(self, connection => answers::get(connection, id))
+        read!(self.answer, connection => answers::get(connection, id))
     }
 
     async fn answers_of(
@@ -316,44 +328,44 @@ impl Records for Postgres {
         after_sequence: u64,
         limit: usize,
     ) -> Result<Vec<StoredAnswer>> {
-        read!(self, connection =>
+        read!(self.answers_of, connection =>
             super::answers::of_learner(connection, learner, after_sequence, limit))
     }
 
     async fn answers_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<StoredAnswer>> {
-        read!(self, connection => answers::after(connection, after_sequence, limit))
+        read!(self.answers_after, connection => answers::after(connection, after_sequence, limit))
     }
 
     async fn learner_state(&self, learner: LearnerId) -> Result<Option<VersionedState>> {
-        read!(self, connection => snapshots::learner_state(connection, learner))
+        read!(self.learner_state, connection => snapshots::learner_state(connection, learner))
     }
 
     async fn put_snapshot(&self, info: SnapshotInfo, bytes: &[u8]) -> Result<()> {
-        write!(self, connection => snapshots::put(connection, info, bytes))
+        write!(self.put_snapshot, connection => snapshots::put(connection, info, bytes))
     }
 
     async fn empty_snapshots_below(&self, version: u64) -> Result<()> {
-        write!(self, connection => snapshots::empty_below(connection, version))
+        write!(self.empty_snapshots_below, connection => snapshots::empty_below(connection, version))
     }
 
     async fn latest_snapshot(&self) -> Result<Option<Snapshot>> {
-        read!(self, connection => snapshots::latest(connection))
+        read!(self.latest_snapshot, connection => snapshots::latest(connection))
     }
 
     async fn latest_snapshot_info(&self) -> Result<Option<SnapshotInfo>> {
-        read!(self, connection => snapshots::latest_info(connection))
+        read!(self.latest_snapshot_info, connection => snapshots::latest_info(connection))
     }
 
     async fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
-        read!(self, connection => snapshots::list(connection))
+        read!(self.snapshots, connection => snapshots::list(connection))
     }
 
     async fn outbox_after(&self, after_sequence: u64, limit: usize) -> Result<Vec<OutboxEvent>> {
-        read!(self, connection => outbox::after(connection, after_sequence, limit))
+        read!(self.outbox_after, connection => outbox::after(connection, after_sequence, limit))
     }
 
     async fn prepare_months(&self, now: Timestamp) -> Result<()> {
-        write!(self, connection => async {
+        write!(self.prepare_months, connection => async {
             let mut transaction = connection.begin().await?;
             transaction.execute(HASTE, &[]).await?;
             answers::prepare(&mut transaction, now).await?;
@@ -363,21 +375,22 @@ impl Records for Postgres {
     }
 
     async fn drop_months(&self, before: Timestamp) -> Result<()> {
-        write!(self, connection => async {
+        write!(self.drop_months, connection => async {
             let mut transaction = connection.begin().await?;
             transaction.execute(HASTE, &[]).await?;
             answers::drop_months(&mut transaction, before).await?;
             transaction.commit().await?;
             Ok(())
         })?;
-        let drop_some =
-            || async { write!(self, connection => answers::drop_some_ids(connection, before)) };
+        let drop_some = || async {
+            write!(self.drop_months, connection => answers::drop_some_ids(connection, before))
+        };
         while drop_some().await? > 0 {}
         Ok(())
     }
 
     async fn outbox_acknowledge(&self, upto_sequence: u64, jobs: &[NewJob]) -> Result<()> {
-        write!(self, connection => async {
+        write!(self.outbox_acknowledge, connection => async {
             let mut transaction = connection.begin().await?;
             // Jobs first: they wait for the erasure of their learners, which waits for events.
             jobs::add(&mut *transaction, jobs).await?;
@@ -394,23 +407,23 @@ impl Records for Postgres {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<Job>> {
-        write!(self, connection => jobs::lease(connection, kind, now, until, limit))
+        write!(self.lease_jobs, connection => jobs::lease(connection, kind, now, until, limit))
     }
 
     async fn finish_job(&self, job: &Job) -> Result<bool> {
-        write!(self, connection => jobs::finish(connection, job))
+        write!(self.finish_job, connection => jobs::finish(connection, job))
     }
 
     async fn fail_job(&self, job: &Job, error: &str, retry: Option<Timestamp>) -> Result<bool> {
-        write!(self, connection => jobs::fail(connection, job, error, retry))
+        write!(self.fail_job, connection => jobs::fail(connection, job, error, retry))
     }
 
     async fn dead_jobs(&self, after: Option<Uuid>, limit: usize) -> Result<Page<Job>> {
-        read!(self, connection => jobs::dead(connection, after, limit))
+        read!(self.dead_jobs, connection => jobs::dead(connection, after, limit))
     }
 
     async fn revive_jobs(&self, only: Option<Uuid>, now: Timestamp) -> Result<u64> {
-        write!(self, connection => jobs::revive(connection, only, now))
+        write!(self.revive_jobs, connection => jobs::revive(connection, only, now))
     }
 
     async fn take_lease(
@@ -420,15 +433,15 @@ impl Records for Postgres {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<bool> {
-        write!(self, connection => leases::take(connection, name, holder, now, until))
+        write!(self.take_lease, connection => leases::take(connection, name, holder, now, until))
     }
 
     async fn learner_created(&self, id: LearnerId) -> Result<Option<Timestamp>> {
-        read!(self, connection => accounts::learner_created(connection, id))
+        read!(self.learner_created, connection => accounts::learner_created(connection, id))
     }
 
     async fn erase_learner(&self, id: LearnerId, event: &Event) -> Result<()> {
-        write!(self, connection => async {
+        write!(self.erase_learner, connection => async {
             let mut transaction = connection.begin().await?;
             for sql in ERASE_FIRST {
                 transaction.execute(sql, &[id.0.into()]).await?;

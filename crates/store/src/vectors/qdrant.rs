@@ -25,6 +25,7 @@ use qdrant_client::{
 use quizmentor_core::QuestionId;
 use tokio::sync::Mutex;
 use tonic::Code;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::{
@@ -176,7 +177,7 @@ impl Qdrant {
         if let Some(threshold) = threshold {
             request = request.score_threshold(threshold - TOLERANCE);
         }
-        let found = self.client().await?.query(request).await;
+        let found = self.client().await?.query(request).instrument(span("query")).await;
         let mut hits = found
             .map_err(|error| match code(&error) {
                 Some(Code::NotFound) => Error::NotFound("vector"),
@@ -196,6 +197,10 @@ impl Qdrant {
         hits.truncate(limit);
         Ok(hits)
     }
+}
+
+fn span(operation: &'static str) -> Span {
+    tracing::info_span!("qdrant", operation, otel.kind = "client")
 }
 
 fn code(error: &QdrantError) -> Option<Code> {
@@ -269,7 +274,7 @@ impl Vectors for Qdrant {
         }
         let rows: Vec<_> = rows.into_values().collect();
         let request = UpsertPointsBuilder::new(&self.collection, rows).wait(true);
-        let put = self.client().await?.upsert_points(request).await;
+        let put = self.client().await?.upsert_points(request).instrument(span("put")).await;
         put.map(drop).map_err(|error| self.error(error))
     }
 
@@ -279,7 +284,7 @@ impl Vectors for Qdrant {
         }
         let ids: Vec<PointId> = ids.iter().map(point_id).collect();
         let request = DeletePointsBuilder::new(&self.collection).points(ids).wait(true);
-        let removed = self.client().await?.delete_points(request).await;
+        let removed = self.client().await?.delete_points(request).instrument(span("remove")).await;
         removed.map(drop).map_err(|error| self.error(error))
     }
 
@@ -292,7 +297,8 @@ impl Vectors for Qdrant {
         check_threshold(threshold)?;
         let point = point_id(id);
         let get = GetPointsBuilder::new(&self.collection, vec![point.clone()]);
-        let there = self.client().await?.get_points(get.with_payload(false)).await;
+        let there =
+            self.client().await?.get_points(get.with_payload(false)).instrument(span("get")).await;
         if there.map_err(|error| self.error(error))?.result.is_empty() {
             return Err(Error::NotFound("vector"));
         }
@@ -302,7 +308,7 @@ impl Vectors for Qdrant {
 
     async fn len(&self) -> Result<usize> {
         let request = CountPointsBuilder::new(&self.collection).exact(true);
-        let counted = self.client().await?.count(request).await;
+        let counted = self.client().await?.count(request).instrument(span("count")).await;
         let counted = counted.map_err(|error| self.error(error))?.result.unwrap_or_default();
         usize::try_from(counted.count).map_err(|error| Error::corrupt("count of vectors", error))
     }
@@ -317,7 +323,13 @@ impl Vectors for Qdrant {
                 from.parse().map_err(|_| Error::invalid("from", format!("{from} is no UUID")))?;
             request = request.offset(from);
         }
-        let page = self.client().await?.scroll(request).await.map_err(|error| self.error(error))?;
+        let page = self
+            .client()
+            .await?
+            .scroll(request)
+            .instrument(span("scroll"))
+            .await
+            .map_err(|error| self.error(error))?;
         let points = page
             .result
             .iter()
