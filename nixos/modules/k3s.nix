@@ -82,6 +82,9 @@ in
 
         [vectors]
         url = "http://${fleet.addressOf "vectors"}:6334"
+
+        [traces]
+        url = "http://${fleet.addressOf "monitoring"}:4317"
       '';
     }
 

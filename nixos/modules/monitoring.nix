@@ -85,6 +85,7 @@ in
       systemd.services.alloy.serviceConfig = fill fleetOnly // {
         MemoryMax = "192M";
       };
+      services.quizmentor.settings.traces.url = "http://127.0.0.1:4317";
 
       services.haproxy.config = lib.mkIf (fleet.hasRole "balancer") (
         lib.mkAfter ''

@@ -72,6 +72,10 @@ let
       vectors = section {
         url = setting types.str "Qdrant server that searches by meaning; the process itself without it.";
       };
+      traces = section {
+        url = setting types.str "Who takes traces by OTLP over gRPC; nobody without it.";
+        share = setting (types.numbers.between 0 1) "Share of the requests that are traced.";
+      };
     };
   };
 

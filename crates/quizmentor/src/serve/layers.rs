@@ -43,10 +43,11 @@ pub(crate) fn describe() {
 
 /// `router` with all that every request passes through around its routes.
 pub(crate) fn wrap(router: Router, config: Arc<ArcSwap<Config>>) -> Router {
+    let traced = config.load().traces.url.is_some();
     router
         .layer(middleware::from_fn_with_state(config, deadline))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(observe))
+        .layer(middleware::from_fn_with_state(traced, observe))
 }
 
 async fn deadline(
@@ -67,16 +68,17 @@ fn panicked(_payload: Box<dyn Any + Send>) -> Response {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
 }
 
-async fn observe(request: Request, next: Next) -> Response {
+async fn observe(State(traced): State<bool>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let method = method_label(request.method());
     // The template, not the path: a path may hold a sign-in token, and templates are few.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let traced = traced && !health::ROUTES.contains(&route.as_str());
     let span = tracing::info_span!(
         "request",
-        otel.name = %format_args!("{method} {route}"),
-        otel.kind = if health::ROUTES.contains(&route.as_str()) { "internal" } else { "server" },
+        otel.name = traced.then(|| format!("{method} {route}")),
+        otel.kind = traced.then_some("server"),
         otel.status_code = field::Empty,
         id = id.to_str().unwrap_or_default(),
         method,
