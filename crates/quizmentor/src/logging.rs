@@ -28,7 +28,12 @@ pub(crate) type Output = Box<dyn Layer<Registry> + Send + Sync>;
 /// place.
 pub(crate) fn init(filter: &str, traces: Option<Output>) -> anyhow::Result<Filter> {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
-    tracing_subscriber::registry().with(filter.and_then(output()).and_then(traces)).try_init()?;
+    // An absent layer would silence the others here.
+    let output = match traces {
+        Some(traces) => output().and_then(traces).boxed(),
+        None => output(),
+    };
+    tracing_subscriber::registry().with(filter.and_then(output)).try_init()?;
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         let message = panic.payload_as_str().unwrap_or("(no message)");
