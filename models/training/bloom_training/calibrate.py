@@ -16,6 +16,8 @@ from bloom_training.student import Student
 
 RIDGE = 5.0
 """Strength of the pull to "no change", in rows: small sources move their head little."""
+STUDENT_SHARE = 0.375
+"""Of the student in the mean opinion where both are heard."""
 ROUTE_BALANCE = 0.5
 BOTH_BALANCE = 0.75
 """The source of n rows counts n to the power of 1 less this in what is fitted to all; 1 would make all equal."""
@@ -118,19 +120,19 @@ def calibrate_student(student: Tensor, targets: Tensor) -> StudentCalibration:
 
 
 def calibrate_both(mixture: Tensor, student: Tensor, rows: list[Row]) -> BothCalibration:
-    """Logistic regression by level on the encoder's probabilities and the student's logits, each [rows, 6]."""
+    """Scale and bias by level of a mean of the encoder's and the student's logits, each [rows, 6]."""
     targets = torch.tensor([row.target.tolist() for row in rows])
     weights = _balanced(rows, BOTH_BALANCE)[:, None]
-    opinion = logit(mixture)
-    encoder = torch.ones(len(LEVELS), requires_grad=True)
-    share, bias = torch.zeros(len(LEVELS), requires_grad=True), torch.zeros(len(LEVELS), requires_grad=True)
+    opinion = (1 - STUDENT_SHARE) * logit(mixture) + STUDENT_SHARE * student
+    scale, bias = torch.ones(len(LEVELS), requires_grad=True), torch.zeros(len(LEVELS), requires_grad=True)
 
     def loss() -> Tensor:
-        entropy = F.binary_cross_entropy_with_logits(encoder * opinion + share * student + bias, targets, reduction="none")
-        return (weights * entropy).sum() + RIDGE * ((encoder - 1).square().sum() + share.square().sum() + bias.square().sum())
+        entropy = F.binary_cross_entropy_with_logits(scale * opinion + bias, targets, reduction="none")
+        return (weights * entropy).sum() + RIDGE * ((scale - 1).square().sum() + bias.square().sum())
 
-    minimise([encoder, share, bias], loss)
-    return BothCalibration(encoder.detach(), share.detach(), bias.detach())
+    minimise([scale, bias], loss)
+    scale = scale.detach()
+    return BothCalibration((1 - STUDENT_SHARE) * scale, STUDENT_SHARE * scale, bias.detach())
 
 
 def _balanced(rows: list[Row], power: float) -> Tensor:

@@ -14,7 +14,7 @@ from bloom_training.data import LEVELS, Row
 from bloom_training.model import MINILM, BloomModel
 from bloom_training.student import Student
 
-VERSION = "bloom-4"
+VERSION = "bloom-5"
 _DIGITS = 6
 
 
