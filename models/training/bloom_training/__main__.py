@@ -12,7 +12,10 @@ from bloom_training.pipeline import Options, run
 
 def main() -> None:
     """Parses the command line and runs all stages."""
-    parsed = _parser().parse_args()
+    parser = _parser()
+    parsed = parser.parse_args()
+    if parsed.teacher and parsed.without:
+        parser.error("--without: the --teacher may have learned from these sources, so nothing would be measured; leave one out")
     options = Options(parsed.out, parsed.work, parsed.teacher, parsed.seed)
     torch.set_num_threads(parsed.threads)
     torch.use_deterministic_algorithms(True)
