@@ -93,7 +93,7 @@ impl Compute {
     /// 429 when too many requests wait already.
     pub async fn classify(&self, texts: Vec<String>) -> Result<Vec<Classification>, Problem> {
         let (reply, outcome) = oneshot::channel();
-        let span = tracing::info_span!("bloom", texts = texts.len());
+        let span = tracing::info_span!("bloom", texts = texts.len() as i64);
         self.queue(Job::Classify(Texts { texts, reply }))?;
         outcome.instrument(span).await.map_err(|error| Problem::internal(&error))
     }
@@ -108,8 +108,8 @@ impl Compute {
         work: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let (reply, outcome) = oneshot::channel();
-        self.queue(Job::Other(Box::new(Task { work, reply })))?;
         let span = tracing::info_span!("bloom");
+        self.queue(Job::Other(Box::new(Task { work, reply })))?;
         outcome.instrument(span).await.map_err(|error| Problem::internal(&error))
     }
 

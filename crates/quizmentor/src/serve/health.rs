@@ -25,6 +25,7 @@ use super::{
     connection::{CONNECTIONS, REFUSED},
     layers::{self, REQUEST_SECONDS},
 };
+use crate::traces;
 
 /// Upper bounds of the request histogram's buckets, in seconds.
 const BUCKETS: [f64; 14] =
@@ -117,6 +118,7 @@ pub(crate) fn recorder() -> &'static (PrometheusHandle, Collector) {
         metrics::describe_gauge!(CONNECTIONS, "Open connections");
         metrics::describe_counter!(REFUSED, "Connections beyond their address's share");
         admission::describe();
+        traces::describe();
         (recorder, process)
     })
 }

@@ -104,7 +104,8 @@ async fn observe(State(traced): State<bool>, request: Request, next: Next) -> Re
             tracing::debug!(status, milliseconds, "answered");
         }
     });
-    span.record("status", status);
+    // A number of another type would go into traces as text.
+    span.record("status", i64::from(status));
     if status >= 500 {
         span.record("otel.status_code", "ERROR");
     }
