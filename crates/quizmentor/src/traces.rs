@@ -42,7 +42,7 @@ const DELAY: Duration = Duration::from_secs(2);
 /// Name of the counter of spans that were not taken.
 const LOST: &str = "trace_spans_lost_total";
 
-/// Says what the metrics of this module mean.
+/// Says what the metrics of this module mean, and begins to count.
 pub(crate) fn describe() {
     metrics::describe_counter!(
         LOST,
@@ -67,8 +67,7 @@ impl Traces {
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
             .with_channel(channel(url.as_str()).context("the setting [traces] url")?)
-            .build()
-            .context("the setting [traces] url")?;
+            .build()?;
         let exporter =
             Watched { exporter, waiting: Arc::clone(&waiting), fails: AtomicBool::new(false) };
         let processor = batches(exporter);

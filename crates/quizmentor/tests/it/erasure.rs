@@ -1,14 +1,15 @@
 //! Nothing of an erased learner is left: not in the cache, nor in what any process keeps.
 
-use std::{
-    collections::BTreeMap,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use uuid::Uuid;
 
-use crate::{learner::Learner, postgres::Postgres, process::Server, redis::Redis};
+use crate::{
+    learner::Learner,
+    postgres::Postgres,
+    process::{Server, until},
+    redis::Redis,
+};
 
 /// Within this time everyone has forgotten who was erased while the cache was away: there is
 /// another try five seconds after the first.
@@ -47,32 +48,26 @@ fn practise(server: &Server) -> (Learner, String) {
     (learner, id)
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn an_erasure_reaches_the_cache_and_the_other_process() {
     let (postgres, redis) = (Postgres::start(), Redis::start());
     let [first, second] = Server::start_two(&postgres, &redis, &[]);
     let (learner, id) = practise(&first);
-    until("the state is in the cache", || states(&redis.content()).iter().any(|size| *size > 0));
+    until(PATIENCE, "the state is in the cache", || {
+        states(&redis.content()).iter().any(|size| *size > 0)
+    });
     assert_eq!(found(&redis.content(), &traces(&learner, &id)), [""; 0]);
     let session = learner.session_path();
     assert_eq!(learner.ask(second.address, "GET", &session).0, 200);
 
     assert_eq!(learner.ask(first.address, "DELETE", "/v1/me").0, 204);
-    until("the other forgets", || learner.ask(second.address, "GET", &session).0 == 404);
+    until(PATIENCE, "the other forgets", || learner.ask(second.address, "GET", &session).0 == 404);
     assert_eq!(learner.ask(first.address, "GET", &session).0, 404);
     let content = redis.content();
     assert_eq!(states(&content), [0], "{content:?}");
     assert_eq!(found(&content, &traces(&learner, &id)), [""; 0]);
-    until("the outbox is told", || postgres.query("SELECT count(*) FROM outbox") == "0");
-    until("nothing is left to do", || postgres.query("SELECT count(*) FROM jobs") == "0");
+    until(PATIENCE, "the outbox is told", || postgres.query("SELECT count(*) FROM outbox") == "0");
+    until(PATIENCE, "nothing is left to do", || postgres.query("SELECT count(*) FROM jobs") == "0");
 }
 
 /// A state that was on its way into the cache comes there after the erasure.
@@ -81,12 +76,14 @@ fn a_write_that_was_under_way_does_not_bring_a_state_back() {
     let (postgres, redis) = (Postgres::start(), Redis::start());
     let [first, second] = Server::start_two(&postgres, &redis, &[]);
     let (mut learner, id) = practise(&first);
-    until("the state is in the cache", || states(&redis.content()).iter().any(|size| *size > 0));
+    until(PATIENCE, "the state is in the cache", || {
+        states(&redis.content()).iter().any(|size| *size > 0)
+    });
     redis.pause();
     learner.answer_at_last(first.address, &mut Vec::new());
     assert_eq!(learner.ask(second.address, "DELETE", "/v1/me").0, 204);
     redis.resume();
-    until("the erasure is made up for", || {
+    until(PATIENCE, "the erasure is made up for", || {
         postgres.query("SELECT count(*) FROM outbox") == "0"
             && postgres.query("SELECT count(*) FROM jobs") == "0"
     });

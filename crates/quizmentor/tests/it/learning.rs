@@ -1,16 +1,13 @@
 //! Of several processes one learns the model at a time.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::{
     failures::Load,
     postgres::Postgres,
-    process::{Server, quizmentor},
+    process::{Server, quizmentor, until},
     redis::Redis,
 };
 
@@ -22,23 +19,15 @@ fn learns(server: &Server) -> bool {
     server.get("/metrics").contains("\nquizmentor_learning 1\n")
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(100));
-    }
-}
-
 #[test]
 fn one_process_learns_until_it_dies_and_then_the_other() {
     let (postgres, redis) = (Postgres::start(), Redis::start());
     let servers = Server::start_two(&postgres, &redis, &[]);
     let holders = "SELECT count(DISTINCT holder) FROM leases WHERE name = 'learning'";
     let snapshots = || postgres.query("SELECT count(*) FROM snapshots").parse::<u32>().unwrap();
-    until("one learns", || servers.iter().any(learns));
+    until(PATIENCE, "one learns", || servers.iter().any(learns));
     let load = Load::start_on(&[&servers[0], &servers[1]]);
-    until("a snapshot", || {
+    until(PATIENCE, "a snapshot", || {
         let learning = servers.iter().filter(|server| learns(server)).count();
         assert!(learning < 2, "both learn");
         snapshots() > 0
@@ -50,9 +39,9 @@ fn one_process_learns_until_it_dies_and_then_the_other() {
     let (learner, other) = if learns(&first) { (first, second) } else { (second, first) };
     assert!(!learns(&other));
     drop(learner); // SIGKILL
-    until("the other learns", || learns(&other));
+    until(PATIENCE, "the other learns", || learns(&other));
     let (before, load) = (snapshots(), Load::start_on(&[&other]));
-    until("another snapshot", || snapshots() > before);
+    until(PATIENCE, "another snapshot", || snapshots() > before);
     assert!(load.end(&other).is_empty());
     let versions = "SELECT max(version) = count(*) AND min(version) = 1 FROM snapshots";
     assert_eq!(postgres.query(versions), "t", "each version is there once");

@@ -7,7 +7,7 @@ use std::{
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -16,6 +16,15 @@ use crate::{postgres::Postgres, redis::Redis};
 
 /// Longer than anything here takes; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until it is so; fails after `patience`.
+pub(crate) fn until(patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + patience;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}: not within {patience:?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
 
 /// The program, with nothing of this process's own settings.
 pub(crate) fn quizmentor() -> Command {

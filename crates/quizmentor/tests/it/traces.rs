@@ -3,8 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use opentelemetry_proto::tonic::{
@@ -18,7 +17,12 @@ use opentelemetry_proto::tonic::{
 use tokio::runtime::Runtime;
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
-use crate::{learner::Learner, postgres::Postgres, process::Server, redis::Redis};
+use crate::{
+    learner::Learner,
+    postgres::Postgres,
+    process::{Server, until},
+    redis::Redis,
+};
 
 /// Longer than spans are kept back.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -81,14 +85,6 @@ fn texts(attributes: &[KeyValue]) -> HashMap<String, String> {
         _ => None,
     };
     attributes.iter().filter_map(text).collect()
-}
-
-fn await_that(is_so: impl Fn() -> bool, what: &str) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "{what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -156,7 +152,7 @@ fn traces_that_nobody_takes_are_counted_and_disturb_nothing() {
         let line = metrics.lines().find(|line| line.starts_with("trace_spans_lost_total "));
         !line.unwrap().ends_with(" 0")
     };
-    await_that(lost, "the loss was not counted");
+    until(PATIENCE, "the loss is counted", lost);
     learner.answer_at_last(server.address, &mut Vec::new());
     learner.agree(server.address);
     server.signal("TERM");

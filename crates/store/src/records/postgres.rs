@@ -217,7 +217,8 @@ impl Records for Postgres {
         after: Option<&QuestionId>,
         limit: usize,
     ) -> Result<Page<Question>> {
-        read!(self.questions, connection => super::questions::page(connection, filter, after, limit))
+        read!(self.questions, connection =>
+            super::questions::page(connection, filter, after, limit))
     }
 
     async fn question_changes(
@@ -225,7 +226,8 @@ impl Records for Postgres {
         after_revision: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Question)>> {
-        read!(self.question_changes, connection => super::questions::changes(connection, after_revision, limit))
+        read!(self.question_changes, connection =>
+            super::questions::changes(connection, after_revision, limit))
     }
 
     async fn count_questions(&self, filter: &QuestionFilter) -> Result<u64> {
@@ -273,7 +275,8 @@ impl Records for Postgres {
         learner: LearnerId,
         expires: Timestamp,
     ) -> Result<()> {
-        write!(self.create_link, connection => accounts::create_link(connection, hash, role, learner, expires))
+        write!(self.create_link, connection =>
+            accounts::create_link(connection, hash, role, learner, expires))
     }
 
     async fn redeem_link(
@@ -345,7 +348,8 @@ impl Records for Postgres {
     }
 
     async fn empty_snapshots_below(&self, version: u64) -> Result<()> {
-        write!(self.empty_snapshots_below, connection => snapshots::empty_below(connection, version))
+        write!(self.empty_snapshots_below, connection =>
+            snapshots::empty_below(connection, version))
     }
 
     async fn latest_snapshot(&self) -> Result<Option<Snapshot>> {
