@@ -5,6 +5,7 @@ Parameters carry the artifact's tensor names, so that ``state_dict`` is what is 
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +25,16 @@ class Shape:
 
 MINILM = Shape(6, 384, 1536, 12, 1e-12)
 MPNET = Shape(12, 768, 3072, 12, 1e-5)
+_CPU_FLAGS = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("flags")[2].partition("\n")[0].split()
+_HAS_BFLOAT16 = not {"avx512_bf16", "amx_bf16"}.isdisjoint(_CPU_FLAGS)
 _BUCKETS = 32
 _FARTHEST = 128
+
+
+def rough_products(wanted: bool = True) -> torch.autocast:
+    """Matrix products within it are in bfloat16 if ``wanted``. That halves the time on a CPU that has it; another takes ten times as long
+    and so stays with float32."""
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=wanted and _HAS_BFLOAT16)
 
 
 class Dropout(nn.Module):
@@ -122,8 +131,8 @@ class BloomModel(nn.Module):
         return torch.zeros(mask.shape).masked_fill(~mask, -torch.inf)[:, None, None, :]
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Head logits, shape [batch, heads, levels]. The matrix products are in bfloat16, which halves the time of training."""
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        """Head logits, shape [batch, heads, levels], by rough products."""
+        with rough_products():
             pooled = self.pooled(ids, mask)
         return self.heads(self.dropout(pooled.float()))
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bloom_training.data import LEVELS, Row, batches_by_length, pad, tokenise
 from bloom_training.lessons import HEADS
-from bloom_training.model import BloomModel
+from bloom_training.model import BloomModel, rough_products
 from bloom_training.student import Student
 
 THRESHOLD = 0.5
@@ -17,12 +17,12 @@ _ROUGH_BATCH = 256
 
 @torch.no_grad()
 def pooled_vectors(model: BloomModel, tokenizer: Tokenizer, rows: list[Row], rough: bool = False) -> Tensor:
-    """Mean-pooled vectors, shape [rows, hidden], not normalised; ``rough`` multiplies in bfloat16, for texts to learn from."""
+    """Mean-pooled vectors, shape [rows, hidden], not normalised; ``rough``: by rough products, for texts to learn from."""
     texts = tokenise(tokenizer, rows)
     pooled = torch.empty(len(rows), model.hidden)
     model.eval()
     for batch in batches_by_length(texts, _ROUGH_BATCH if rough else _BATCH):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=rough):
+        with rough_products(rough):
             pooled[batch] = model.pooled(*pad([texts[index] for index in batch])).float()
     return pooled
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from bloom_training.data import LEVELS, Row, batches_by_length, pad, tokenise
-from bloom_training.model import BloomModel
+from bloom_training.model import BloomModel, rough_products
 
 SOURCE = "yahya2012"
 ASKED = ("kaggle8k", "vmd7_extra", "aeqg2024")
@@ -56,7 +56,7 @@ class Specialist(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Logits, shape [texts, 6]."""
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with rough_products():
             pooled = self.encoder.pooled(ids, mask)
         return self.classifier(self.encoder.dropout(pooled.float()))
 
