@@ -82,13 +82,13 @@ class Flags(FleetTest):
         engines.until(f"{self.journal(slot)} | tail -n 1 | grep 'flags may be out of date'", ROUND)
         self.assertEqual(self.fleet.get(ENGINES, "/readyz")[0], 200)
         engines.run(f"systemctl restart quizmentor-{slot}.service")
-        engines.until(f"{self.journal(slot)} | grep 'serving with the flags as they were last known'")
+        engines.until(f"{self.journal(slot)} | grep 'flags may be out of date'")
         self.fleet.await_ready(ENGINES)
         self.assertIn(FLAG, engines.run(f"cat {KEPT}"))
 
         self.machine.run(f"systemctl start {UNIT}")
         self.await_health()
-        engines.until(f"{self.journal(slot)} | grep 'flags are up to date again'", ROUND)
+        engines.until(f"{self.journal(slot)} | grep 'over: flags may be out of date'", ROUND)
         self.admin(f"/projects/default/features/{FLAG}", "--request DELETE")
         engines.until(f"! grep {FLAG} {KEPT}", ROUND)
 

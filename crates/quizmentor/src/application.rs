@@ -45,6 +45,9 @@ const VECTORS: usize = 1_000_000;
 /// Longest time that the records may take to answer the watchdog.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest time that the end of the process waits for the server of flags.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
+
 macro_rules! starter {
     ($($name:literal),* $(,)?) => {
         /// The starter questions, by file.
@@ -68,6 +71,7 @@ starter!(
 pub(crate) struct Installation {
     app: Arc<App>,
     records: Arc<dyn Records>,
+    unleash: Option<Arc<Unleash>>,
     parts: Vec<Part>,
     background: Vec<JoinHandle<()>>,
     welcome: Vec<String>,
@@ -89,11 +93,6 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let unleash = open_unleash(&start.config, &start.data_dir)?;
-    if let Some(unleash) = &unleash
-        && let Err(error) = unleash.refresh().await
-    {
-        tracing::warn!(%error, "serving with the flags as they were last known");
-    }
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let app = App::open(Components {
         records: Arc::clone(&records),
@@ -109,11 +108,12 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
     .await?;
     let roles = &start.config.server.roles;
     Ok(Installation {
-        background: background(&app, &start.config, unleash)?,
+        background: background(&app, &start.config, unleash.clone())?,
         parts: parts(roles),
         welcome: welcome(records.as_ref(), clock.as_ref(), imported, &start.base_url).await?,
         app,
         records,
+        unleash,
     })
 }
 
@@ -307,6 +307,11 @@ impl Application for Installation {
     async fn close(&self) {
         for task in &self.background {
             task.abort();
+        }
+        if let Some(unleash) = &self.unleash
+            && let Ok(Err(error)) = time::timeout(REPORT_TIMEOUT, unleash.report()).await
+        {
+            tracing::warn!(%error, "who had which flag in the last minute is not told");
         }
         self.records.close().await;
     }

@@ -11,16 +11,18 @@ use hyper::{
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time;
 
 /// Longest time from the connection to the head of the reply, and then to its end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection is kept that nobody uses.
+const KEPT_IDLE: Duration = Duration::from_secs(4);
 /// Longest body of a reply that is read, in bytes.
 const LONGEST: usize = 16 << 20;
 
-/// A client for `http` and `https` that keeps its connections.
+/// A client for `http` and `https` that keeps its connections for some seconds.
 #[derive(Debug, Clone)]
 pub struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
@@ -51,7 +53,13 @@ impl Default for Client {
     fn default() -> Self {
         let connector =
             HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-        Self(legacy::Client::builder(TokioExecutor::new()).build(connector))
+        // Servers close what is idle after a time of their own, and a request that meets the end of
+        // its connection fails.
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(KEPT_IDLE)
+            .build(connector);
+        Self(client)
     }
 }
 

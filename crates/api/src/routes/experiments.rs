@@ -78,6 +78,7 @@ struct ExperimentReport {
     /// Its name.
     name: String,
     /// Share of the learners that get the treatment; absent where a service of flags decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
     share: Option<f64>,
     /// The policy of the others.
     control: Served,

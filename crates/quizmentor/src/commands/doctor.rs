@@ -242,18 +242,19 @@ async fn vectors(config: &Config, engine: &anyhow::Result<Engine>) -> Finding {
 
 async fn flags(config: &Config, data_dir: &Path) -> Finding {
     const CHECK: &str = "flags";
-    if config.flags.url.is_none() {
-        return Finding::ok(CHECK, "in the settings");
-    }
-    let answer = async {
-        let unleash = application::open_unleash(config, data_dir)?.context("no server")?;
-        Ok::<_, anyhow::Error>(unleash.ping().await?)
+    let unleash = match application::open_unleash(config, data_dir) {
+        Ok(Some(unleash)) => unleash,
+        Ok(None) => return Finding::ok(CHECK, "in the settings"),
+        Err(error) => {
+            let advice = "see that [flags] in the settings is right";
+            return Finding::failure(CHECK, format!("{error:#}"), advice);
+        }
     };
-    match answer.await {
+    match unleash.ping().await {
         Ok(()) => Finding::ok(CHECK, "the server answers"),
         Err(error) => Finding::warning(
             CHECK,
-            format!("{error:#}"),
+            error.to_string(),
             "see that the server runs and that [flags] in the settings is right; until then the \
              flags stay as they were last known",
         ),

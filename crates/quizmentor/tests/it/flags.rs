@@ -96,10 +96,6 @@ fn an_experiment_follows_the_flag_of_its_name() {
     let off = format!("projects/default/features/{flag}/environments/development/off");
     administer("POST", &off, Some(&json!({}))).unwrap();
     until(PATIENCE, "the control", || serves(&server, "practice-1"));
-    until(PATIENCE, "its application", || {
-        let application = administer("GET", "metrics/applications/quizmentor", None);
-        application.is_some_and(|application| application["appName"] == "quizmentor")
-    });
     let logs = stopped(server);
     let secret = setting("UNLEASH_CLIENT_TOKEN");
     assert!(!logs.contains(&secret), "{logs}");
@@ -116,7 +112,7 @@ fn without_the_server_everyone_gets_the_control() {
     until(PATIENCE, "the control", || serves(&server, "practice-1"));
     assert!(!serves(&server, "practice-2"));
     let logs = stopped(server);
-    assert!(logs.contains("serving with the flags as they were last known"), "{logs}");
+    assert!(logs.contains("flags may be out of date"), "{logs}");
 
     let data = dir.path().join("data");
     let mut doctor = quizmentor();

@@ -52,7 +52,7 @@ pub struct Unleash {
     token: HeaderValue,
     kept: PathBuf,
     instance: String,
-    /// Of the flags that the engine has and the file holds.
+    /// Of the flags that the engine has.
     tag: Mutex<Option<HeaderValue>>,
 }
 
@@ -71,7 +71,7 @@ pub enum UnleashError {
     /// What it says are no flags.
     #[error("Unleash: no flags: {0}")]
     Flags(#[from] serde_json::Error),
-    /// The file of the last flags cannot be read or written.
+    /// The file of the last flags cannot be read.
     #[error("the file of the last flags: {0}")]
     File(#[from] io::Error),
 }
@@ -105,8 +105,7 @@ impl Unleash {
     /// Asks the server; whether anything has changed.
     ///
     /// # Errors
-    /// When it does not answer, answers with no flags, or these cannot be kept. The flags stay as
-    /// they were, except that those which cannot be kept count all the same.
+    /// When it does not answer, or with no flags. The flags stay as they were.
     pub async fn refresh(&self) -> Result<bool, UnleashError> {
         let outcome = self.ask().await;
         let told = if outcome.is_ok() { "ok" } else { "failed" };
@@ -117,8 +116,10 @@ impl Unleash {
     async fn ask(&self) -> Result<bool, UnleashError> {
         let Some((tag, flags)) = self.fetch().await? else { return Ok(false) };
         self.take(&flags)?;
-        self.keep(&flags)?;
         *self.tag() = tag;
+        if let Err(error) = self.keep(&flags) {
+            tracing::warn!(%error, file = %self.kept.display(), "flags are not kept for a restart");
+        }
         Ok(true)
     }
 
@@ -174,35 +175,23 @@ impl Unleash {
         let mut ticks = time::interval(POLL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut introduced, mut reported) = (false, Instant::now());
-        let mut well = true;
+        let (mut asking, mut telling) = (
+            Troubles::of("flags may be out of date"),
+            Troubles::of("Unleash does not take who has which flag"),
+        );
         loop {
             ticks.tick().await;
-            let outcome = self.round(&mut introduced, &mut reported).await;
-            match &outcome {
-                Ok(()) if !well => tracing::info!("flags are up to date again"),
-                Err(error) if well => tracing::warn!(%error, "flags may be out of date"),
-                _ => {}
+            if !asking.note(&self.refresh().await) {
+                introduced = false;
+                continue;
             }
-            well = outcome.is_ok();
-            introduced &= well;
+            if !introduced {
+                introduced = telling.note(&self.introduce().await);
+            }
+            if reported.elapsed() >= REPORT && telling.note(&self.report().await) {
+                reported = Instant::now();
+            }
         }
-    }
-
-    async fn round(
-        &self,
-        introduced: &mut bool,
-        reported: &mut Instant,
-    ) -> Result<(), UnleashError> {
-        self.refresh().await?;
-        if !*introduced {
-            self.introduce().await?;
-            *introduced = true;
-        }
-        if reported.elapsed() >= REPORT {
-            self.report().await?;
-            *reported = Instant::now();
-        }
-        Ok(())
     }
 
     /// Tells the server that this process asks it.
@@ -264,10 +253,11 @@ impl Unleash {
     }
 
     /// Writes the file, whole or not at all.
-    fn keep(&self, flags: &[u8]) -> Result<(), UnleashError> {
+    fn keep(&self, flags: &[u8]) -> io::Result<()> {
         let mut draft =
             tempfile::NamedTempFile::new_in(self.kept.parent().unwrap_or(Path::new(".")))?;
         draft.write_all(flags)?;
+        draft.as_file().sync_all()?;
         draft.persist(&self.kept).map_err(|refused| refused.error)?;
         Ok(())
     }
@@ -293,4 +283,27 @@ impl Flags for Unleash {
 fn succeeded(reply: Response<Incoming>) -> Result<Response<Incoming>, http::Error> {
     let status = reply.status();
     if status.is_success() { Ok(reply) } else { Err(http::Error::Status(status)) }
+}
+
+/// Trouble with the server, which is logged when it begins and when it is over.
+struct Troubles {
+    what: &'static str,
+    there: bool,
+}
+
+impl Troubles {
+    fn of(what: &'static str) -> Self {
+        Self { what, there: false }
+    }
+
+    /// Whether all went well.
+    fn note<T>(&mut self, outcome: &Result<T, UnleashError>) -> bool {
+        match outcome {
+            Ok(_) if self.there => tracing::info!("over: {}", self.what),
+            Err(error) if !self.there => tracing::warn!(%error, "{}", self.what),
+            _ => {}
+        }
+        self.there = outcome.is_err();
+        !self.there
+    }
 }

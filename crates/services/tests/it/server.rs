@@ -99,13 +99,6 @@ impl Server {
         (sum("yes"), sum("no"))
     }
 
-    /// Whether the application `name` has introduced itself.
-    pub(crate) async fn knows(&self, name: &str) -> bool {
-        let known = self.ask(Method::GET, "/api/admin/metrics/applications", None).await;
-        let mut known = known["applications"].as_array().unwrap().iter();
-        known.any(|application| application["appName"] == name)
-    }
-
     async fn post(&self, path: &str, body: &Value) {
         let path = format!("/api/admin/projects/default/features{path}");
         self.ask(Method::POST, &path, Some(body)).await;
