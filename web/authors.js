@@ -190,7 +190,8 @@ function experimentWords({ name, share, control, treatment, difference }) {
   const found = difference
     ? `Credit differs by ${points(difference.mean)} percentage points (95\u00a0% interval ${points(difference.low)} to ${points(difference.high)}).`
     : "Both need answers first.";
-  return h("p", {}, h("strong", {}, `Experiment ${name}: `), `${treatment.policy} for ${percent(share)} of the learners, against ${control.policy}. ${found}`);
+  const whom = share === undefined ? "learners who have the flag of its name" : `${percent(share)} of the learners`;
+  return h("p", {}, h("strong", {}, `Experiment ${name}: `), `${treatment.policy} for ${whom}, against ${control.policy}. ${found}`);
 }
 
 function answersOf({ body, format, explanation }) {

@@ -3,6 +3,8 @@
 {
   image,
   settings,
+  # Names of the secrets that the pods get.
+  credentials,
   nodePort,
   # Where queue-metric.py answers.
   metricAddress,
@@ -23,12 +25,6 @@ let
     };
     timeoutSeconds = 2;
   };
-  credentials = [
-    "cache-password"
-    "records-password"
-    "token-key"
-    "vectors-api-key"
-  ];
 in
 {
   namespace = {

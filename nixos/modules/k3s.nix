@@ -23,10 +23,20 @@ let
   objects = import ../lib/burst.nix {
     image = "docker.io/library/${pkgs.quizmentor.image.imageName}:${pkgs.quizmentor.image.imageTag}";
     settings = cfg.settings;
+    credentials = lib.attrNames credentials;
     nodePort = 30080;
     metricAddress = fleet.addressOf "control-plane";
     inherit metricPort;
   };
+  flags = fleet.nodesWith "flags" != { };
+  # Secrets of the pods, by the names that the binary knows.
+  credentials = {
+    cache-password = "cache-password";
+    records-password = "records-password";
+    token-key = "quizmentor/token-key";
+    vectors-api-key = "vectors-api-key";
+  }
+  // lib.optionalAttrs flags { flags-token = "unleash-client-token"; };
   metricPort = 6450;
   # K3s' own choice of addresses for pods; a node speaks to its own pods from the first of them.
   podRange = "10.42.0.0/16";
@@ -85,6 +95,11 @@ in
 
         [traces]
         url = "http://${fleet.addressOf "monitoring"}:4317"
+      ''
+      + lib.optionalString flags ''
+
+        [flags]
+        url = "http://${fleet.addressOf "flags"}:4242/api"
       '';
     }
 
@@ -158,13 +173,9 @@ in
             Type = "oneshot";
             RemainAfterExit = true;
             ExecStart = lib.getExe secrets;
-            LoadCredential =
-              map (name: "${name}:${fleet.secrets.${name}.path}") [
-                "cache-password"
-                "records-password"
-                "vectors-api-key"
-              ]
-              ++ [ "token-key:${fleet.secrets."quizmentor/token-key".path}" ];
+            LoadCredential = lib.mapAttrsToList (
+              name: secret: "${name}:${fleet.secrets.${secret}.path}"
+            ) credentials;
             Restart = "on-failure";
             RestartSec = "10s";
             MemoryMax = "128M";

@@ -72,6 +72,9 @@ let
       vectors = section {
         url = setting types.str "Qdrant server that searches by meaning; the process itself without it.";
       };
+      flags = section {
+        url = setting types.str "API of the Unleash server that tells who has which feature; the settings do without it.";
+      };
       traces = section {
         url = setting types.str "Who takes traces by OTLP over gRPC; nobody without it.";
         share = setting (types.numbers.between 0 1) "Share of the requests that are traced.";

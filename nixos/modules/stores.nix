@@ -1,5 +1,5 @@
 # Where the instances of the binary find their stores: the records through the local HAProxy, the
-# cache and the vectors on their nodes.
+# cache, the vectors and the flags on their nodes.
 {
   config,
   lib,
@@ -20,6 +20,10 @@ let
       QUIZMENTOR__CACHE__PASSWORD_FILE = fleet.secrets.cache-password.path;
       QUIZMENTOR__VECTORS__URL = config.services.quizmentor.settings.vectors.url;
       QUIZMENTOR__VECTORS__API_KEY_FILE = fleet.secrets.vectors-api-key.path;
+    }
+    // lib.optionalAttrs (on "flags") {
+      QUIZMENTOR__FLAGS__URL = config.services.quizmentor.settings.flags.url;
+      QUIZMENTOR__FLAGS__TOKEN_FILE = fleet.secrets.unleash-client-token.path;
     };
     text = ''exec ${lib.getExe config.services.quizmentor.package} "$@"'';
   };
@@ -30,6 +34,9 @@ in
       records-password = { };
       cache-password = { };
       vectors-api-key = { };
+    }
+    // lib.optionalAttrs (on "flags") {
+      unleash-client-token.restartUnits = [ "quizmentor-rollout.service" ];
     };
     quizmentor.state =
       lib.genAttrs
@@ -51,10 +58,13 @@ in
         };
         cache = lib.mkIf (on "cache") { url = "redis://${fleet.addressOf "cache"}:6379"; };
         vectors = lib.mkIf (on "vectors") { url = "http://${fleet.addressOf "vectors"}:6334"; };
+        flags = lib.mkIf (on "flags") { url = "http://${fleet.addressOf "flags"}:4242/api"; };
       };
-      credentials = lib.genAttrs [ "records-password" "cache-password" "vectors-api-key" ] (
-        name: fleet.secrets.${name}.path
-      );
+      credentials =
+        lib.genAttrs [ "records-password" "cache-password" "vectors-api-key" ] (
+          name: fleet.secrets.${name}.path
+        )
+        // lib.optionalAttrs (on "flags") { flags-token = fleet.secrets.unleash-client-token.path; };
     };
   };
 }

@@ -14,7 +14,7 @@ let
     name = "quizmentor-unleash";
     text = ''
       DATABASE_PASSWORD=$(cat "$CREDENTIALS_DIRECTORY/database")
-      INIT_CLIENT_API_TOKENS="*:production.$(cat "$CREDENTIALS_DIRECTORY/client-token")"
+      INIT_CLIENT_API_TOKENS=$(cat "$CREDENTIALS_DIRECTORY/client-token")
       export DATABASE_PASSWORD INIT_CLIENT_API_TOKENS
       exec ${lib.getExe pkgs.quizmentor.unleash}
     '';

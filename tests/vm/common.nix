@@ -48,7 +48,8 @@ let
     if name == "backup/repository" then
       "/var/lib/offsite"
     else
-      "test-${lib.replaceStrings [ "/" ] [ "-" ] name}-0123456789abcdef0123456789abcdef";
+      lib.optionalString (name == "unleash-client-token") "*:production."
+      + "test-${lib.replaceStrings [ "/" ] [ "-" ] name}-0123456789abcdef0123456789abcdef";
 
   secrets =
     { config, ... }:

@@ -36,6 +36,8 @@
         )
         worker_2.wait_until_succeeds("curl --silent --fail http://${address "worker-2"}:3100/ready")
         master.wait_for_unit("unleash.service")
+        for machine in (master, worker_1, worker_2):
+            machine.wait_until_succeeds("grep --quiet features /var/lib/quizmentor/flags.json", timeout=180)
         master.wait_for_unit("grafana.service")
   '';
 }

@@ -65,7 +65,8 @@ impl App {
     }
 
     fn policy_of(&self, learner: LearnerId) -> &'static Policy {
-        self.experiment.as_ref().map(|e| e.policy_of(learner)).unwrap_or_default()
+        let experiment = self.experiment.as_ref();
+        experiment.map(|e| e.policy_of(self.flags.as_ref(), learner)).unwrap_or_default()
     }
 
     /// What the choice of a session's next question is limited to.

@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, Guard};
 use quizmentor_adaptive::{Snapshot, paths::SkillGraph};
 use quizmentor_core::{Clock, LearnerId, Question, Role, SignedDuration, Timestamp};
 use quizmentor_formats::{Defaults, Problem as FormatProblem, gift};
+use quizmentor_services::flags::Flags;
 use quizmentor_store::{
     Result,
     cache::Cache,
@@ -36,7 +37,9 @@ pub struct Components {
     pub identity: Arc<dyn Identity>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Which policy serves whom, while two are compared.
+    /// Who has which feature.
+    pub flags: Arc<dyn Flags>,
+    /// The policies that are compared, if any are.
     pub experiment: Option<Experiment>,
 }
 

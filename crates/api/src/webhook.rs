@@ -1,25 +1,15 @@
 //! A consumer of events at a URL, told by POST as of <https://www.standardwebhooks.com>.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use axum::http::{Request, Uri, header};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use quizmentor_core::Timestamp;
+use quizmentor_services::http::Client;
 use sha2::Sha256;
 
 use crate::deliver::{Consumer, Delivery};
-
-/// Longest time from the connection to the head of the reply.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Posts each event as JSON, with the headers `webhook-id`, `webhook-timestamp` and
 /// `webhook-signature`: `v1,` and the HMAC-SHA256 of `{id}.{timestamp}.{body}` in base64. Any
@@ -27,17 +17,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Webhook {
     url: Uri,
     key: Vec<u8>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client,
 }
 
 impl Webhook {
     /// A webhook at `url`, `http` or `https`, that knows the signing key `key`.
     #[must_use]
     pub fn new(url: Uri, key: &[u8]) -> Self {
-        let connector =
-            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self { url, key: key.to_vec(), client }
+        Self { url, key: key.to_vec(), client: Client::default() }
     }
 
     fn signature(&self, id: &str, timestamp: i64, body: &[u8]) -> Result<String, String> {
@@ -64,21 +51,8 @@ impl Consumer for Webhook {
             .header("webhook-signature", self.signature(&id, timestamp, &body)?)
             .body(Full::from(body))
             .map_err(|error| error.to_string())?;
-        let reply = tokio::time::timeout(PATIENCE, self.client.request(request))
-            .await
-            .map_err(|_| format!("no reply within {PATIENCE:?}"))?
-            .map_err(|error| causes(&error))?;
+        let reply = self.client.send(request).await.map_err(|error| error.to_string())?;
         let status = reply.status();
         if status.is_success() { Ok(()) } else { Err(format!("status {status}")) }
     }
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

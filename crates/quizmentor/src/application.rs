@@ -16,6 +16,7 @@ use quizmentor_api::{
 };
 use quizmentor_bloom::Engine;
 use quizmentor_core::{Clock, Role, SystemClock};
+use quizmentor_services::flags::{Flags, Shares, Unleash};
 use quizmentor_store::{
     cache::{self, Cache},
     records::{Postgres, PostgresOptions, Records, Sqlite},
@@ -33,6 +34,8 @@ use crate::{
 pub(crate) const DATABASE: &str = "quizmentor.db";
 /// Name of the Bloom model in the models directory.
 pub(crate) const BLOOM_MODEL: &str = "bloom";
+/// Name of the file in the data directory that holds the flags as a server last had them.
+const FLAGS: &str = "flags.json";
 /// Entries that the cache holds at most.
 const CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
 /// Begin of all keys of the cache on a server.
@@ -41,6 +44,9 @@ const NAMESPACE: &str = "quizmentor";
 const VECTORS: usize = 1_000_000;
 /// Longest time that the records may take to answer the watchdog.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest time that the end of the process waits for the server of flags.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 macro_rules! starter {
     ($($name:literal),* $(,)?) => {
@@ -65,6 +71,7 @@ starter!(
 pub(crate) struct Installation {
     app: Arc<App>,
     records: Arc<dyn Records>,
+    unleash: Option<Arc<Unleash>>,
     parts: Vec<Part>,
     background: Vec<JoinHandle<()>>,
     welcome: Vec<String>,
@@ -85,6 +92,7 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
         lock(&engine);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let unleash = open_unleash(&start.config, &start.data_dir)?;
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let app = App::open(Components {
         records: Arc::clone(&records),
@@ -94,16 +102,18 @@ pub(crate) async fn open(start: Start) -> anyhow::Result<Installation> {
         issuer: LocalIdentity::new(start.token_key.expose()),
         identity: Arc::new(LocalIdentity::new(start.token_key.expose())),
         clock: Arc::clone(&clock),
-        experiment: start.config.experiment.0.clone(),
+        flags: flags(&start.config, unleash.as_ref()),
+        experiment: start.config.experiment.experiment.clone(),
     })
     .await?;
     let roles = &start.config.server.roles;
     Ok(Installation {
-        background: background(&app, &start.config)?,
+        background: background(&app, &start.config, unleash.clone())?,
         parts: parts(roles),
         welcome: welcome(records.as_ref(), clock.as_ref(), imported, &start.base_url).await?,
         app,
         records,
+        unleash,
     })
 }
 
@@ -182,6 +192,28 @@ pub(crate) fn open_vectors(config: &Config, engine: &Engine) -> anyhow::Result<A
     Ok(Arc::new(vectors::Qdrant::new(url.as_str(), key, &collection, dimensions)?))
 }
 
+/// The server of flags, if one is set.
+pub(crate) fn open_unleash(
+    config: &Config,
+    data_dir: &Path,
+) -> anyhow::Result<Option<Arc<Unleash>>> {
+    let config::Flags { url, token_file } = &config.flags;
+    let Some(url) = url else { return Ok(None) };
+    let token = config::shared_secret(token_file.as_deref(), "flags-token")?
+        .context("a server of flags needs a token: set token_file in [flags]")?;
+    let unleash = Unleash::new(url.as_str(), token.text()?, &data_dir.join(FLAGS))?;
+    Ok(Some(Arc::new(unleash)))
+}
+
+/// Who has which feature: as the server has it, else a share of the learners the experiment's.
+fn flags(config: &Config, unleash: Option<&Arc<Unleash>>) -> Arc<dyn Flags> {
+    if let Some(unleash) = unleash {
+        return Arc::<Unleash>::clone(unleash);
+    }
+    let config::Comparison { experiment, share } = &config.experiment;
+    Arc::new(experiment.iter().map(|e| (e.name().to_owned(), *share)).collect::<Shares>())
+}
+
 /// A one-time link to sign in, and the minutes that it lasts.
 pub(crate) async fn sign_in_link(
     records: &dyn Records,
@@ -224,7 +256,11 @@ fn parts(roles: &[ServerRole]) -> Vec<Part> {
         .collect()
 }
 
-fn background(app: &Arc<App>, config: &Config) -> anyhow::Result<Vec<JoinHandle<()>>> {
+fn background(
+    app: &Arc<App>,
+    config: &Config,
+    unleash: Option<Arc<Unleash>>,
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let roles = &config.server.roles;
     let mut tasks = vec![
         tokio::spawn(Arc::clone(app).follow_bank()),
@@ -236,6 +272,7 @@ fn background(app: &Arc<App>, config: &Config) -> anyhow::Result<Vec<JoinHandle<
         tasks.push(tokio::spawn(Arc::clone(app).tend_months(months_kept)));
         tasks.push(tokio::spawn(Arc::clone(app).deliver_events(consumers(config)?)));
     }
+    tasks.extend(unleash.map(|unleash| tokio::spawn(unleash.follow())));
     // Vectors in memory are this process's own, so whoever searches them fills them.
     let fills = config.vectors.url.is_none() && roles.contains(&ServerRole::Bank);
     if fills || roles.contains(&ServerRole::Jobs) {
@@ -270,6 +307,11 @@ impl Application for Installation {
     async fn close(&self) {
         for task in &self.background {
             task.abort();
+        }
+        if let Some(unleash) = &self.unleash
+            && let Ok(Err(error)) = time::timeout(REPORT_TIMEOUT, unleash.report()).await
+        {
+            tracing::warn!(%error, "who had which flag in the last minute is not told");
         }
         self.records.close().await;
     }

@@ -21,7 +21,7 @@ mod stores;
 
 pub(crate) use secret::{Secret, shared_secret, token_key};
 pub(crate) use source::{Mistakes, load};
-pub(crate) use stores::{Cache, Events, Records, Traces, Vectors};
+pub(crate) use stores::{Cache, Events, Flags, Records, Traces, Vectors};
 
 /// The default settings with their explanations, as a file to start from.
 pub(crate) const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -34,7 +34,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) auth: Auth,
-    pub(crate) experiment: Running,
+    pub(crate) experiment: Comparison,
+    pub(crate) flags: Flags,
     pub(crate) records: Records,
     pub(crate) cache: Cache,
     pub(crate) vectors: Vectors,
@@ -101,10 +102,15 @@ pub(crate) struct Auth {
     pub(crate) token_key_file: Option<PathBuf>,
 }
 
-/// The experiment to run; none while its name is empty.
+/// The experiment to run.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "ExperimentTable")]
-pub(crate) struct Running(pub(crate) Option<Experiment>);
+pub(crate) struct Comparison {
+    /// `None` while its name is empty.
+    pub(crate) experiment: Option<Experiment>,
+    /// Of the learners that get the treatment, 0 to 1, unless a server of flags decides.
+    pub(crate) share: f64,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,16 +118,17 @@ struct ExperimentTable {
     name: String,
     control: String,
     treatment: String,
+    #[serde(deserialize_with = "stores::share")]
     share: f64,
 }
 
-impl TryFrom<ExperimentTable> for Running {
+impl TryFrom<ExperimentTable> for Comparison {
     type Error = ExperimentError;
 
     fn try_from(table: ExperimentTable) -> Result<Self, ExperimentError> {
         let ExperimentTable { name, control, treatment, share } = table;
-        let experiment = Experiment::new(&name, &control, &treatment, share)?;
-        Ok(Self((!name.is_empty()).then_some(experiment)))
+        let experiment = Experiment::new(&name, &control, &treatment)?;
+        Ok(Self { experiment: (!name.is_empty()).then_some(experiment), share })
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 use quizmentor_api::{App, Components, Compute, LocalIdentity, Part, invite, router};
 use quizmentor_bloom::Engine;
 use quizmentor_core::{Clock, ManualClock, Question, Role, Timestamp};
+use quizmentor_services::flags::Shares;
 use quizmentor_store::{
     cache::{self, Cache},
     records::{Records, Sqlite},
@@ -68,6 +69,7 @@ impl Installation {
             issuer: LocalIdentity::new(&TOKEN_KEY),
             identity: Arc::new(LocalIdentity::new(&TOKEN_KEY)),
             clock: clock.clone(),
+            flags: Arc::new(Shares::default()),
             experiment: None,
         })
         .await

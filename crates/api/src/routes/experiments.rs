@@ -77,8 +77,9 @@ async fn policies(State(app): State<Arc<App>>, _: AsAuthor) -> Json<Policies> {
 struct ExperimentReport {
     /// Its name.
     name: String,
-    /// Share of the learners that get the treatment.
-    share: f64,
+    /// Share of the learners that get the treatment; absent where a service of flags decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<f64>,
     /// The policy of the others.
     control: Served,
     /// The policy of the treatment.
@@ -91,7 +92,8 @@ struct ExperimentReport {
 
 /// The experiment under way
 ///
-/// Each learner gets one of two policies for good, by a hash of id and name.
+/// Who has the flag of its name gets the treatment: a fixed share of the learners, or whom a service
+/// of flags names.
 #[utoipa::path(
     get, path = "/v1/experiments/{id}", operation_id = "read_experiment",
     tag = "experiments", security(("token" = [])), params(("id" = String, Path)),
@@ -112,7 +114,7 @@ async fn experiment(
         |(name, tally): (&str, Tally)| Served { policy: name.to_owned(), report: tally.report() };
     Ok(Json(ExperimentReport {
         name: id,
-        share: running.share(),
+        share: app.flags.share(running.name()),
         difference: treatment.1.difference(&control.1),
         control: served(control),
         treatment: served(treatment),

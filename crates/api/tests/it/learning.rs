@@ -5,6 +5,7 @@ use std::{num::NonZeroU16, sync::Arc, time::Duration};
 use quizmentor_adaptive::evaluate::{BadRows, policies};
 use quizmentor_api::{App, Components, Experiment, LocalIdentity, rebuilt_states};
 use quizmentor_core::{Question, SignedDuration, Status};
+use quizmentor_services::flags::Shares;
 use quizmentor_store::records::{Records, SnapshotInfo};
 use quizmentor_testkit::{
     Client, Installation,
@@ -110,7 +111,7 @@ async fn answers_go_when_they_are_old_and_learned_from_and_what_was_learned_stay
     assert_eq!(own["answers"].as_array().unwrap().len(), 10);
 }
 
-fn reopened(installation: &Installation, experiment: Option<Experiment>) -> Components {
+fn reopened(installation: &Installation) -> Components {
     let app = &installation.app;
     Components {
         records: Arc::clone(&app.records),
@@ -120,7 +121,8 @@ fn reopened(installation: &Installation, experiment: Option<Experiment>) -> Comp
         issuer: LocalIdentity::new(&[7; 32]),
         identity: Arc::new(LocalIdentity::new(&[7; 32])),
         clock: Arc::clone(&app.clock),
-        experiment,
+        flags: Arc::new(Shares::default()),
+        experiment: None,
     }
 }
 
@@ -135,7 +137,7 @@ async fn an_unreadable_model_is_learned_again_from_the_start() {
     let last = records.latest_snapshot_info().await.unwrap().unwrap();
     let broken = SnapshotInfo { version: last.version + 1, ..last };
     records.put_snapshot(broken, b"nonsense").await.unwrap();
-    let app = App::open(reopened(&installation, None)).await.unwrap();
+    let app = App::open(reopened(&installation)).await.unwrap();
     practise(&installation, &learner, &bank, 510).await;
     learn(&app, broken.version + 1).await;
     let snapshot = records.latest_snapshot().await.unwrap().unwrap();
@@ -191,8 +193,13 @@ async fn authors_see_how_questions_do_and_which_key_looks_wrong() {
 async fn two_policies_are_compared_online_and_from_the_exported_log() {
     let bank = [statements(12), every_kind()].concat();
     let mut installation = Installation::new(&bank).await;
-    let experiment = Experiment::new("aim", "practice-1", "practice-2", 0.5).unwrap();
-    installation.reopen(reopened(&installation, Some(experiment))).await;
+    let experiment = Experiment::new("aim", "practice-1", "practice-2").unwrap();
+    let components = Components {
+        flags: Arc::new(Shares::from_iter([("aim".to_owned(), 0.5)])),
+        experiment: Some(experiment),
+        ..reopened(&installation)
+    };
+    installation.reopen(components).await;
     for _ in 0..12 {
         practise(&installation, &installation.learner().await, &bank, 45).await;
     }
@@ -202,6 +209,7 @@ async fn two_policies_are_compared_online_and_from_the_exported_log() {
     let report = author.get("/v1/experiments/aim").await.expect(200);
     let n = |arm: &str| report[arm]["n"].as_u64().unwrap();
     assert!(n("control") > 0 && n("treatment") > 0, "{report}");
+    assert_eq!(report["share"], 0.5);
     assert!(report["difference"]["low"].as_f64() < report["difference"]["high"].as_f64());
     let admin = installation.admin().await;
     let first = admin.get("/v1/answers?limit=100").await;

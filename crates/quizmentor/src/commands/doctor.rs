@@ -76,6 +76,7 @@ pub(crate) fn run(arguments: &Doctor) -> anyhow::Result<()> {
         findings.extend(records(&config, &data_dir).await);
         findings.push(cache(&config).await);
         findings.push(vectors(&config, &engine).await);
+        findings.push(flags(&config, &data_dir).await);
     });
     for finding in &findings {
         print_json(finding)?;
@@ -235,6 +236,27 @@ async fn vectors(config: &Config, engine: &anyhow::Result<Engine>) -> Finding {
             format!("{error:#}"),
             "see that the server runs and that [vectors] in the settings is right; until then \
              search by meaning is away and all else goes on",
+        ),
+    }
+}
+
+async fn flags(config: &Config, data_dir: &Path) -> Finding {
+    const CHECK: &str = "flags";
+    let unleash = match application::open_unleash(config, data_dir) {
+        Ok(Some(unleash)) => unleash,
+        Ok(None) => return Finding::ok(CHECK, "in the settings"),
+        Err(error) => {
+            let advice = "see that [flags] in the settings is right";
+            return Finding::failure(CHECK, format!("{error:#}"), advice);
+        }
+    };
+    match unleash.ping().await {
+        Ok(()) => Finding::ok(CHECK, "the server answers"),
+        Err(error) => Finding::warning(
+            CHECK,
+            error.to_string(),
+            "see that the server runs and that [flags] in the settings is right; until then the \
+             flags stay as they were last known",
         ),
     }
 }

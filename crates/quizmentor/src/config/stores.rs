@@ -54,6 +54,17 @@ pub(crate) struct Events {
     pub(crate) key_file: Option<PathBuf>,
 }
 
+/// Who decides which learner has which feature.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Flags {
+    /// `None` for the settings.
+    #[serde(deserialize_with = "unleash")]
+    pub(crate) url: Option<Url>,
+    #[serde(deserialize_with = "path")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
 /// Who takes the spans of requests.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +77,7 @@ pub(crate) struct Traces {
     pub(crate) share: f64,
 }
 
-fn share<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
+pub(super) fn share<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
     let share = f64::deserialize(input)?;
     if (0.0..=1.0).contains(&share) {
         return Ok(share);
@@ -138,6 +149,19 @@ fn webhook<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error>
             local: &[],
             example: "https://example.org/quizmentor",
             secret: Some("key_file"),
+        },
+    )
+}
+
+fn unleash<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
+    url(
+        input,
+        &Kind {
+            name: "the API of Unleash",
+            schemes: &["http", "https"],
+            local: &[],
+            example: "http://127.0.0.1:4242/api",
+            secret: Some("token_file"),
         },
     )
 }
@@ -229,6 +253,8 @@ mod tests {
             ("CACHE", "redis:///3", "names no host"),
             ("VECTORS", "grpc://vectors:6334", "begins with grpc://, not http:// or https://"),
             ("VECTORS", "https://user:hidden@vectors", "a file that `api_key_file` names"),
+            ("FLAGS", "127.0.0.1:4242/api", "no URL: relative URL without a base"),
+            ("FLAGS", "http://:hidden@flags:4242/api", "a file that `token_file` names"),
             ("TRACES", "https://traces.example.org", "begins with https://, not http://"),
             ("TRACES", "http://user:hidden@traces:4317", "a password, for which there is no use"),
         ] {

@@ -234,6 +234,7 @@ async fn reload(
             limits,
             auth,
             experiment,
+            flags,
             events,
             records,
             cache,
@@ -247,7 +248,7 @@ async fn reload(
             ..server
         };
         let limits = [limits.connections, limits.requests, limits.queue];
-        (server, limits, auth, experiment, events, records, cache, vectors, traces)
+        (server, limits, auth, experiment, flags, events, records, cache, vectors, traces)
     };
     if fixed(&before) != fixed(&config) {
         tracing::warn!("some of the changed settings take effect after a restart only");

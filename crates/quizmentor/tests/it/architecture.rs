@@ -10,7 +10,13 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 /// From the bottom up; a crate may build on those of the layers below its own.
 const LAYERS: [&[&str]; 4] = [
     &["quizmentor-core"],
-    &["quizmentor-formats", "quizmentor-bloom", "quizmentor-adaptive", "quizmentor-store"],
+    &[
+        "quizmentor-formats",
+        "quizmentor-bloom",
+        "quizmentor-adaptive",
+        "quizmentor-store",
+        "quizmentor-services",
+    ],
     &["quizmentor-api"],
     &["quizmentor", TESTKIT],
 ];

@@ -206,7 +206,7 @@ fn answer_to(question: &Value) -> Value {
 }
 
 /// One request on a connection of its own: the status and the body, if all of it came.
-fn exchange(
+pub(crate) fn exchange(
     server: SocketAddr,
     method: &str,
     path: &str,

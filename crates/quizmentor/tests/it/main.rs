@@ -8,6 +8,7 @@ mod crash;
 mod deadlines;
 mod erasure;
 mod failures;
+mod flags;
 mod help;
 mod http;
 mod learner;
