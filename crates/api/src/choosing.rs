@@ -69,8 +69,13 @@ impl App {
         experiment.map(|e| e.policy_of(self.flags.as_ref(), learner)).unwrap_or_default()
     }
 
-    /// What the choice of a session's next question is limited to.
-    fn with_request<T>(&self, session: &Session, with: impl FnOnce(&Request<'_>) -> T) -> T {
+    /// What a look at a session, or the choice of its next question by `policy`, is limited to.
+    fn with_request<T>(
+        &self,
+        session: &Session,
+        policy: &'static Policy,
+        with: impl FnOnce(&Request<'_>) -> T,
+    ) -> T {
         let exposure = session.test.as_ref().map(|_| self.exposure());
         with(&Request {
             subject: session.subject.as_deref(),
@@ -78,7 +83,7 @@ impl App {
             exclude: &session.asked,
             target: session.target,
             shift: flow_of(session).shift(),
-            policy: self.policy_of(session.learner),
+            policy,
             test: session.test.as_ref().zip(exposure.as_deref()).map(|(plan, exposure)| Sitting {
                 plan,
                 asked: &session.asked,
@@ -92,7 +97,11 @@ impl App {
     /// stays as it was, whatever becomes of bank and model.
     pub(crate) fn measurement(&self, session: &Session) -> Option<Measurement> {
         let kept = Measurement::deserialize(&session.measured).ok();
-        kept.or_else(|| self.with_request(session, |request| measure(&self.bank().engine, request)))
+        kept.or_else(|| self.measured(&self.bank(), session))
+    }
+
+    fn measured(&self, bank: &Bank, session: &Session) -> Option<Measurement> {
+        self.with_request(session, Default::default(), |request| measure(&bank.engine, request))
     }
 
     /// Ends a session.
@@ -104,8 +113,7 @@ impl App {
     ) -> Result<(), Problem> {
         session.pending = None;
         session.ended_at = Some(now);
-        let measured = self.with_request(session, |request| measure(&bank.engine, request));
-        session.measured = json(&measured)?;
+        session.measured = json(&self.measured(bank, session))?;
         Ok(())
     }
 
@@ -118,7 +126,8 @@ impl App {
         now: Timestamp,
     ) -> Result<(), Problem> {
         let mut rng = rand::rng();
-        let selection = self.with_request(session, |request| {
+        let policy = self.policy_of(session.learner);
+        let selection = self.with_request(session, policy, |request| {
             bank.engine.select(session.mode, learner, request, now, &mut rng)
         });
         let Some(selection) = selection else { return self.close(bank, session, now) };

@@ -239,6 +239,20 @@ mod tests {
     }
 
     #[test]
+    fn shares_are_within_0_and_1() {
+        for section in ["EXPERIMENT", "TRACES"] {
+            let set = |share: &str| {
+                load(None, [(format!("QUIZMENTOR__{section}__SHARE"), share.to_owned())])
+            };
+            assert!(["0.0", "1.0"].iter().all(|share| set(share).is_ok()));
+            for share in ["-0.1", "1.1", "nan"] {
+                let message = set(share).unwrap_err().to_string();
+                assert!(message.to_lowercase().contains(share), "{message}");
+            }
+        }
+    }
+
+    #[test]
     fn other_addresses_are_explained_without_their_passwords() {
         for (section, url, why) in [
             (

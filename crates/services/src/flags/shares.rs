@@ -31,3 +31,26 @@ impl Flags for Shares {
         self.0.get(flag).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn having(flag: &str, share: f64) -> Vec<u128> {
+        let shares = Shares::from_iter([(flag.to_owned(), share)]);
+        (0..2_000).filter(|n| shares.is_on(flag, LearnerId(Uuid::from_u128(*n)))).collect()
+    }
+
+    #[test]
+    fn the_share_is_kept_and_a_learner_keeps_the_feature() {
+        assert_eq!((having("a", 0.0).len(), having("a", 1.0).len()), (0, 2_000));
+        let fifth = having("a", 0.2);
+        assert!((340..460).contains(&fifth.len()), "{}", fifth.len());
+        assert_eq!(fifth, having("a", 0.2));
+        let half = having("a", 0.5);
+        assert!(fifth.iter().all(|learner| half.contains(learner)), "a growing share moves nobody");
+        assert_ne!(half, having("b", 0.5));
+    }
+}
