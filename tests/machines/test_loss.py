@@ -16,6 +16,8 @@ class Loss(FleetTest):
     def bring_back(self, host: str) -> None:
         self.fleet.appliances[host].prepare_boot()
         self.fleet.machines[host].boot()
+        for slot in self.fleet.appliances[host].slots().values():
+            self.fleet.machines[host].until(f"systemctl is-active quizmentor-{slot}.service", 120)
         for door in ADDRESSES:
             self.fleet.await_ready(door)
 

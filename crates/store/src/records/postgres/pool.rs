@@ -7,7 +7,11 @@ use sqlx::{
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgDatabaseError, PgPoolOptions},
 };
-use tokio::time::{error::Elapsed, timeout};
+use tokio::{
+    runtime::Handle,
+    task::spawn_blocking,
+    time::{error::Elapsed, timeout},
+};
 
 use crate::{Error, Result};
 
@@ -43,19 +47,35 @@ impl Pool {
 
     /// A connection, which may have been cut since it was used last.
     pub(super) async fn lease(&self) -> Result<Lease> {
-        Ok(Lease { connection: Some(self.0.acquire().await?) })
+        Ok(Lease { connection: Some(self.acquire().await?) })
     }
 
     /// A connection that lives.
     pub(super) async fn fresh(&self) -> Result<Lease> {
         loop {
-            let mut connection = self.0.acquire().await?;
+            let mut connection = self.acquire().await?;
             match timeout(PING, connection.ping()).await {
                 Ok(Ok(())) => return Ok(Lease { connection: Some(connection) }),
                 // Its place in the pool is free for another.
                 _ => drop(connection.detach()),
             }
         }
+    }
+
+    /// An idle connection, else a new one or the next that comes back.
+    ///
+    /// One is opened on a thread of its own: the derivation of the key from the password lets all
+    /// other tasks of its runtime go first, hundreds of times, which takes seconds in a busy process.
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
+        if let Some(idle) = self.0.try_acquire() {
+            return Ok(idle);
+        }
+        if self.0.size() >= self.0.options().get_max_connections() {
+            return Ok(self.0.acquire().await?);
+        }
+        let (pool, runtime) = (self.0.clone(), Handle::current());
+        let opening = spawn_blocking(move || runtime.block_on(pool.acquire()));
+        Ok(opening.await.map_err(|e| Error::unavailable("the database", e))??)
     }
 
     pub(super) async fn close(&self) {

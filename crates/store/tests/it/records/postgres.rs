@@ -1,11 +1,14 @@
 //! What is particular to PostgreSQL.
 
+use std::{thread, time::Duration};
+
 use quizmentor_core::Timestamp;
 use quizmentor_store::{
     Error,
     records::{CommitOutcome, Postgres, PostgresOptions, Records},
 };
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use uuid::Uuid;
 
 use super::begun;
 use crate::{
@@ -17,6 +20,28 @@ async fn opened() -> (String, Postgres) {
     let url = new_database().await;
     let records = Postgres::open(&PostgresOptions::new(&url).unwrap()).await.unwrap();
     (url, records)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_connection_opens_in_a_busy_process() {
+    let (url, _) = opened().await;
+    let mut operator = PgConnection::connect(&url).await.unwrap();
+    let role = format!("role_{}", Uuid::new_v4().simple());
+    let create = format!("CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'its password'");
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut operator).await.unwrap();
+    let url = url.replacen("postgres@", &format!("{role}:its%20password@"), 1);
+    let records = Postgres::open(&PostgresOptions::new(&url).unwrap()).await.unwrap();
+    let busy = tokio::spawn(async {
+        loop {
+            thread::sleep(Duration::from_millis(10));
+            tokio::task::yield_now().await;
+        }
+    });
+    let two_at_once =
+        async move { tokio::try_join!(records.answers_after(0, 10), records.outbox_after(0, 10)) };
+    let (answers, news) = tokio::spawn(two_at_once).await.unwrap().unwrap();
+    assert!(answers.is_empty() && news.is_empty());
+    busy.abort();
 }
 
 #[tokio::test]
