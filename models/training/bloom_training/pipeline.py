@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +54,6 @@ def run(split: Split, options: Options) -> dict:
     trial, fresh = course.networks(), split.dev + split.test
     said = kept(options.work / "trial" / "opinions.pt", f"{len(fresh)}", lambda: vars(trial.opinions(tokenizer, fresh)))
     opinions = Opinions(**said)
-    if not split.unseen:
-        final = final_networks(setting("final"), course, trial, fresh)
-        calibration = calibrate(opinions, fresh, STOP_SHARE)
-        artifact.write(options.out, joined(tokenizer, final, calibration, vectors).to_artifact())
     by_dev = calibrate(opinions.first(len(split.dev)), split.dev, STOP_SHARE)
     in_float = joined(tokenizer, trial, by_dev, vectors)
     artifact.write(options.work / "trial" / "model", in_float.to_artifact())
@@ -68,6 +65,10 @@ def run(split: Split, options: Options) -> dict:
     }
     if split.unseen:
         return {**figures, "unseen": _unseen(split.unseen, written)}
+    print(f"Trial on the test rows: {json.dumps(figures['test_as_written'])}")
+    final = final_networks(setting("final"), course, trial, fresh)
+    calibration = calibrate(opinions, fresh, STOP_SHARE)
+    artifact.write(options.out, joined(tokenizer, final, calibration, vectors).to_artifact())
     sums = {name: hashlib.sha256((options.out / name).read_bytes()).hexdigest() for name in artifact.FILES}
     return {**figures, "sha256": sums}
 
