@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -13,9 +13,10 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const START_TIMEOUT_MS = 60_000;
 
 export class Server {
-  /** Starts a server with an empty data directory. */
-  static async start() {
+  /** Starts a server with an empty data directory, and `settings` in TOML. */
+  static async start(settings = "") {
     const server = new Server();
+    server.settings = settings;
     server.dataDir = await mkdtemp(join(tmpdir(), "quizmentor-e2e-"));
     await server.launch("127.0.0.1:0");
     return server;
@@ -28,7 +29,9 @@ export class Server {
 
   async launch(listen) {
     const binary = process.env.QUIZMENTOR_BIN;
-    const options = { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] };
+    const file = join(this.dataDir, "settings.toml");
+    await writeFile(file, this.settings);
+    const options = { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, QUIZMENTOR_CONFIG: file } };
     this.process = spawn(binary, ["serve", "--listen", listen, "--data-dir", this.dataDir], options);
     this.log = "";
     this.process.stderr.on("data", (chunk) => (this.log += chunk));
@@ -66,9 +69,10 @@ export class Server {
     await exited;
   }
 
-  /** Stops and starts again with the same address and data. */
-  async restart() {
+  /** Stops and starts again with the same address and data, and maybe other settings. */
+  async restart(settings = this.settings) {
     await this.stop();
+    this.settings = settings;
     await this.launch(new URL(this.url).host);
   }
 
