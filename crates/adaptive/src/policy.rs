@@ -105,9 +105,9 @@ pub struct TallyReport {
 }
 
 impl Tally {
-    /// Counts a choice; numbers that are not finite are passed over.
+    /// Counts a choice; numbers outside 0 to 1 are passed over.
     pub fn add(&mut self, reward: f64, predicted: f64) {
-        if reward.is_finite() && predicted.is_finite() {
+        if [reward, predicted].iter().all(|x| (0.0..=1.0).contains(x)) {
             self.reward.add(reward);
             self.predicted.add(predicted);
         }
@@ -116,18 +116,19 @@ impl Tally {
     /// The means with their intervals; `None` before the first choice.
     #[must_use]
     pub fn report(&self) -> Option<TallyReport> {
-        let (reward, predicted) = (self.reward.value()?, self.predicted.value()?);
+        let (reward, predicted) = (self.reward.share()?, self.predicted.share()?);
         Some(TallyReport { n: self.reward.n, reward, predicted })
     }
 
-    /// Difference of the mean rewards, this one's less the other's, with its 95 % interval (Welch,
-    /// 1947, by the normal distribution).
+    /// Difference of the mean rewards, this one's less the other's, with its 95 % interval (Newcombe,
+    /// 1998, from both score intervals).
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<Value> {
-        let (this, that) = (self.reward.value()?, other.reward.value()?);
-        let half = (this.high - this.mean).hypot(that.high - that.mean);
+        let (this, that) = (self.reward.share()?, other.reward.share()?);
         let mean = this.mean - that.mean;
-        Some(Value { mean, low: mean - half, high: mean + half })
+        let below = (this.mean - this.low).hypot(that.high - that.mean);
+        let above = (this.high - this.mean).hypot(that.mean - that.low);
+        Some(Value { mean, low: mean - below, high: mean + above })
     }
 }
 
@@ -152,6 +153,16 @@ impl Mean {
         let half = Z_95 * (self.squares / (n - 1.0).max(1.0) / n).sqrt();
         let Self { mean, .. } = *self;
         (self.n > 0).then_some(Value { mean, low: mean - half, high: mean + half })
+    }
+
+    /// The same of numbers within 0 to 1, with the score interval (Wilson, 1927): it knows how little
+    /// a few equal numbers tell, and is too wide rather than too narrow where many lie in between.
+    fn share(&self) -> Option<Value> {
+        let Self { n, mean, .. } = *self;
+        let step = Z_95 * Z_95 / n as f64;
+        let middle = (mean + step / 2.0) / (1.0 + step);
+        let half = (step * (mean * (1.0 - mean) + step / 4.0)).sqrt() / (1.0 + step);
+        (n > 0).then_some(Value { mean, low: middle - half, high: middle + half })
     }
 }
 
@@ -202,6 +213,26 @@ mod tests {
         let report = evaluate(same);
         assert_eq!(report.inverse_propensity, report.logged);
         assert!((report.effective_n - 50.0).abs() < 1e-9);
+    }
+
+    fn tally(right: usize, n: usize) -> Tally {
+        let mut tally = Tally::default();
+        (0..n).for_each(|i| tally.add(f64::from(u8::from(i < right)), 0.5));
+        tally
+    }
+
+    #[test]
+    fn intervals_of_credit_are_the_published_ones() {
+        let near = |found: Value, low: f64, high: f64| {
+            let is_near = (found.low - low).abs() < 5e-4 && (found.high - high).abs() < 5e-4;
+            assert!(is_near, "{found:?}, not {low} to {high}");
+        };
+        // Newcombe (1998): methods 3 for one share and 10 for a difference.
+        near(tally(81, 263).report().unwrap().reward, 0.2553, 0.3662);
+        near(tally(0, 20).report().unwrap().reward, 0.0, 0.1611);
+        near(tally(1, 1).report().unwrap().reward, 0.2065, 1.0);
+        near(tally(56, 70).difference(&tally(48, 80)).unwrap(), 0.0524, 0.3339);
+        assert!(tally(0, 0).report().is_none() && tally(1, 1).difference(&tally(0, 0)).is_none());
     }
 
     #[test]
