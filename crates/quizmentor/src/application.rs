@@ -151,7 +151,7 @@ pub(crate) fn postgres(config: &Config) -> anyhow::Result<Option<PostgresOptions
 }
 
 /// Those who are told of events.
-fn consumers(config: &Config) -> anyhow::Result<Vec<Arc<dyn Consumer>>> {
+pub(crate) fn consumers(config: &Config) -> anyhow::Result<Vec<Arc<dyn Consumer>>> {
     let config::Events { webhook, key_file } = &config.events;
     let Some(webhook) = webhook else { return Ok(Vec::new()) };
     let key = config::shared_secret(key_file.as_deref(), "webhook-key")?

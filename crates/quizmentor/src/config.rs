@@ -19,7 +19,7 @@ mod secret;
 mod source;
 mod stores;
 
-pub(crate) use secret::{Secret, shared_secret, token_key};
+pub(crate) use secret::{Secret, existing_token_key, shared_secret, token_key};
 pub(crate) use source::{Mistakes, load};
 pub(crate) use stores::{Cache, Events, Flags, Records, Traces, Vectors};
 

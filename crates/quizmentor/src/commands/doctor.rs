@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use super::{print_json, stores::Place};
 use crate::{
     application::{self, BLOOM_MODEL},
-    config::Config,
+    config::{self, Config},
 };
 
 /// Least free space for data, in bytes, without a failure …
@@ -71,6 +71,8 @@ pub(crate) fn run(arguments: &Doctor) -> anyhow::Result<()> {
         Finding::ok("program", format!("quizmentor {}", env!("CARGO_PKG_VERSION"))),
         disk(&data_dir),
         model(&engine),
+        tokens(&config, &data_dir),
+        events(&config),
     ];
     Runtime::new()?.block_on(async {
         findings.extend(records(&config, &data_dir).await);
@@ -121,6 +123,31 @@ fn model(engine: &anyhow::Result<Engine>) -> Finding {
             format!("{error:#}"),
             "restore the directory of the model from the release, or set --models",
         ),
+    }
+}
+
+fn tokens(config: &Config, data_dir: &Path) -> Finding {
+    const CHECK: &str = "tokens";
+    match config::existing_token_key(config, data_dir) {
+        Ok(Some(_)) => Finding::ok(CHECK, "their key is there"),
+        Ok(None) => Finding::ok(CHECK, "no key yet; the first start makes it"),
+        Err(error) => {
+            let advice = "see that token_key_file in [auth] names a file of 32 random bytes or \
+                          more, which this user can read";
+            Finding::failure(CHECK, format!("{error:#}"), advice)
+        }
+    }
+}
+
+fn events(config: &Config) -> Finding {
+    const CHECK: &str = "events";
+    match application::consumers(config) {
+        Ok(consumers) if consumers.is_empty() => Finding::ok(CHECK, "nobody is told"),
+        Ok(_) => Finding::ok(CHECK, "a webhook is told, and there is a key to sign with"),
+        Err(error) => {
+            let advice = "see that [events] in the settings is right";
+            Finding::failure(CHECK, format!("{error:#}"), advice)
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use super::Config;
 
 /// A token key shorter than this (bytes) could be guessed.
 const KEY_BYTES: usize = 32;
+/// Name of the token key's file, and of its credential.
+const TOKEN_KEY: &str = "token-key";
 
 /// Bytes that are never shown.
 #[derive(Clone)]
@@ -44,18 +46,31 @@ impl fmt::Debug for Secret {
 ///
 /// When the file cannot be read or made, or holds fewer than 32 bytes.
 pub(crate) fn token_key(config: &Config, data_dir: &Path) -> anyhow::Result<Secret> {
-    let file = match config.auth.token_key_file.clone().or_else(|| credential("token-key")) {
-        Some(file) => file,
-        None => {
-            let file = data_dir.join("token-key");
-            if !file.exists() {
-                create(&file)?;
-            }
-            file
-        }
-    };
-    let key = read(&file, "token key")?;
-    if fs::metadata(&file)?.mode() & 0o007 != 0 {
+    if let Some(key) = existing_token_key(config, data_dir)? {
+        return Ok(key);
+    }
+    let file = data_dir.join(TOKEN_KEY);
+    create(&file)?;
+    read_token_key(&file)
+}
+
+/// The same key; `None` where the first start will make it.
+///
+/// # Errors
+///
+/// As [`token_key`].
+pub(crate) fn existing_token_key(
+    config: &Config,
+    data_dir: &Path,
+) -> anyhow::Result<Option<Secret>> {
+    let set = config.auth.token_key_file.clone().or_else(|| credential(TOKEN_KEY));
+    let file = set.or_else(|| Some(data_dir.join(TOKEN_KEY)).filter(|file| file.exists()));
+    file.map(|file| read_token_key(&file)).transpose()
+}
+
+fn read_token_key(file: &Path) -> anyhow::Result<Secret> {
+    let key = read(file, "token key")?;
+    if fs::metadata(file)?.mode() & 0o007 != 0 {
         tracing::warn!(file = %file.display(), "every user of this machine can read the token key");
     }
     ensure!(
@@ -127,6 +142,7 @@ mod tests {
     fn a_key_is_made_once_for_its_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let config = crate::config::load(None, []).unwrap();
+        assert!(existing_token_key(&config, dir.path()).unwrap().is_none());
         let first = token_key(&config, dir.path()).unwrap();
         let second = token_key(&config, dir.path()).unwrap();
         assert_eq!(first.expose(), second.expose());

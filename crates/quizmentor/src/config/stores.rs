@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU16, path::PathBuf};
 
+use quizmentor_store::records::PostgresOptions;
 use serde::{Deserialize, Deserializer, de::Error};
 use url::Url;
 
@@ -102,7 +103,7 @@ struct Kind {
 }
 
 fn postgres<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
-    url(
+    let url = url(
         input,
         &Kind {
             name: "PostgreSQL",
@@ -111,7 +112,11 @@ fn postgres<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error
             example: "postgres://quizmentor@db.example.org/quizmentor?sslmode=verify-full",
             secret: Some("password_file"),
         },
-    )
+    )?;
+    if let Some(url) = &url {
+        PostgresOptions::new(url.as_str()).map_err(D::Error::custom)?;
+    }
+    Ok(url)
 }
 
 fn redis<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Url>, D::Error> {
@@ -250,6 +255,12 @@ mod tests {
                 assert!(message.to_lowercase().contains(share), "{message}");
             }
         }
+    }
+
+    #[test]
+    fn options_of_postgres_that_are_none_are_named() {
+        let message = set("RECORDS", "postgres://db/quiz?sslmode=nope").unwrap_err().to_string();
+        assert!(message.contains("nope") && message.contains("ssl"), "{message}");
     }
 
     #[test]

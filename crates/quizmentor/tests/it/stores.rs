@@ -102,7 +102,19 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     let new = Place { data_dir: dir.path(), url: None };
     let findings = new.run(&["doctor"]).unwrap();
     assert_eq!(state(&findings, "model").as_deref(), Some("ok"));
-    assert_eq!(state(&findings, "records").as_deref(), Some("ok"));
+    for check in ["records", "tokens", "events"] {
+        assert_eq!(state(&findings, check).as_deref(), Some("ok"), "{check}");
+    }
+    assert!(!dir.path().join("token-key").exists(), "a look makes nothing");
+
+    fs::write(dir.path().join("token-key"), "short").unwrap();
+    let settings = dir.path().join("settings.toml");
+    fs::write(&settings, "[events]\nwebhook = \"https://example.org/told\"\n").unwrap();
+    let report = new.run(&["doctor", "--config", settings.to_str().unwrap()]).unwrap_err();
+    assert!(report.contains("has 5 bytes; at least 32 are needed"), "{report}");
+    assert!(report.contains("a webhook needs a signing key"), "{report}");
+    assert!(report.contains("serving would fail: 2 of"), "{report}");
+    fs::remove_file(dir.path().join("token-key")).unwrap();
 
     let postgres = Postgres::start();
     let place = Place { data_dir: dir.path(), url: Some(postgres.url()) };
