@@ -116,7 +116,7 @@ impl Tally {
     /// The means with their intervals; `None` before the first choice.
     #[must_use]
     pub fn report(&self) -> Option<TallyReport> {
-        let (reward, predicted) = (self.reward.share()?, self.predicted.share()?);
+        let (reward, predicted) = (self.reward.share()?, self.predicted.value()?);
         Some(TallyReport { n: self.reward.n, reward, predicted })
     }
 
@@ -162,7 +162,8 @@ impl Mean {
         let step = Z_95 * Z_95 / n as f64;
         let middle = (mean + step / 2.0) / (1.0 + step);
         let half = (step * (mean * (1.0 - mean) + step / 4.0)).sqrt() / (1.0 + step);
-        (n > 0).then_some(Value { mean, low: middle - half, high: middle + half })
+        let (low, high) = ((middle - half).max(0.0).min(mean), (middle + half).min(1.0).max(mean));
+        (n > 0).then_some(Value { mean, low, high })
     }
 }
 
@@ -232,6 +233,10 @@ mod tests {
         near(tally(0, 20).report().unwrap().reward, 0.0, 0.1611);
         near(tally(1, 1).report().unwrap().reward, 0.2065, 1.0);
         near(tally(56, 70).difference(&tally(48, 80)).unwrap(), 0.0524, 0.3339);
+        for n in 1..100 {
+            assert_eq!(tally(n, n).report().unwrap().reward.high, 1.0, "{n}");
+            assert_eq!(tally(0, n).report().unwrap().reward.low, 0.0, "{n}");
+        }
         assert!(tally(0, 0).report().is_none() && tally(1, 1).difference(&tally(0, 0)).is_none());
     }
 

@@ -19,7 +19,9 @@ mod secret;
 mod source;
 mod stores;
 
-pub(crate) use secret::{Secret, existing_token_key, shared_secret, token_key};
+pub(crate) use secret::{
+    Secret, is_open_to_all, read_token_key, shared_secret, token_key, token_key_file,
+};
 pub(crate) use source::{Mistakes, load};
 pub(crate) use stores::{Cache, Events, Flags, Records, Traces, Vectors};
 

@@ -65,7 +65,7 @@ def run(split: Split, options: Options) -> dict:
     }
     if split.unseen:
         return {**figures, "unseen": _unseen(split.unseen, written)}
-    print(f"Trial on the test rows: {json.dumps(figures['test_as_written'])}")
+    print(f"Trial on the test rows: {json.dumps(figures['test_as_written'])}", flush=True)
     final = final_networks(setting("final"), course, trial, fresh)
     calibration = calibrate(opinions, fresh, STOP_SHARE)
     artifact.write(options.out, joined(tokenizer, final, calibration, vectors).to_artifact())

@@ -128,14 +128,25 @@ fn model(engine: &anyhow::Result<Engine>) -> Finding {
 
 fn tokens(config: &Config, data_dir: &Path) -> Finding {
     const CHECK: &str = "tokens";
-    match config::existing_token_key(config, data_dir) {
-        Ok(Some(_)) => Finding::ok(CHECK, "their key is there"),
-        Ok(None) => Finding::ok(CHECK, "no key yet; the first start makes it"),
-        Err(error) => {
-            let advice = "see that token_key_file in [auth] names a file of 32 random bytes or \
-                          more, which this user can read";
-            Finding::failure(CHECK, format!("{error:#}"), advice)
+    let file = config::token_key_file(config, data_dir);
+    let shown = file.display();
+    match config::read_token_key(&file) {
+        Ok(_) if config::is_open_to_all(&file) => Finding::warning(
+            CHECK,
+            format!("every user of this machine can read their key {shown}"),
+            format!("chmod o= {shown}"),
+        ),
+        Ok(_) => Finding::ok(CHECK, "their key is there"),
+        Err(_) if file.starts_with(data_dir) && !file.exists() => {
+            Finding::ok(CHECK, "no key yet; the first start makes it")
         }
+        Err(error) => Finding::failure(
+            CHECK,
+            format!("{error:#}"),
+            format!(
+                "see that {shown} holds 32 random bytes or more, and that this user can read it"
+            ),
+        ),
     }
 }
 

@@ -46,33 +46,30 @@ impl fmt::Debug for Secret {
 ///
 /// When the file cannot be read or made, or holds fewer than 32 bytes.
 pub(crate) fn token_key(config: &Config, data_dir: &Path) -> anyhow::Result<Secret> {
-    if let Some(key) = existing_token_key(config, data_dir)? {
-        return Ok(key);
+    let file = token_key_file(config, data_dir);
+    if file == data_dir.join(TOKEN_KEY) && !file.exists() {
+        create(&file)?;
     }
-    let file = data_dir.join(TOKEN_KEY);
-    create(&file)?;
-    read_token_key(&file)
+    let key = read_token_key(&file)?;
+    if is_open_to_all(&file) {
+        tracing::warn!(file = %file.display(), "every user of this machine can read the token key");
+    }
+    Ok(key)
 }
 
-/// The same key; `None` where the first start will make it.
+/// Where the key that signs tokens is, or will be made.
+pub(crate) fn token_key_file(config: &Config, data_dir: &Path) -> PathBuf {
+    let set = config.auth.token_key_file.clone().or_else(|| credential(TOKEN_KEY));
+    set.unwrap_or_else(|| data_dir.join(TOKEN_KEY))
+}
+
+/// The key in `file`.
 ///
 /// # Errors
 ///
-/// As [`token_key`].
-pub(crate) fn existing_token_key(
-    config: &Config,
-    data_dir: &Path,
-) -> anyhow::Result<Option<Secret>> {
-    let set = config.auth.token_key_file.clone().or_else(|| credential(TOKEN_KEY));
-    let file = set.or_else(|| Some(data_dir.join(TOKEN_KEY)).filter(|file| file.exists()));
-    file.map(|file| read_token_key(&file)).transpose()
-}
-
-fn read_token_key(file: &Path) -> anyhow::Result<Secret> {
+/// When the file cannot be read, or holds fewer than 32 bytes.
+pub(crate) fn read_token_key(file: &Path) -> anyhow::Result<Secret> {
     let key = read(file, "token key")?;
-    if fs::metadata(file)?.mode() & 0o007 != 0 {
-        tracing::warn!(file = %file.display(), "every user of this machine can read the token key");
-    }
     ensure!(
         key.0.len() >= KEY_BYTES,
         "the token key {} has {} bytes; at least {KEY_BYTES} are needed",
@@ -80,6 +77,11 @@ fn read_token_key(file: &Path) -> anyhow::Result<Secret> {
         key.0.len()
     );
     Ok(key)
+}
+
+/// Whether every user of the machine can read or change the file.
+pub(crate) fn is_open_to_all(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o007 != 0)
 }
 
 /// A secret shared with a server, such as a password: from `file`, else from the credential
@@ -142,7 +144,6 @@ mod tests {
     fn a_key_is_made_once_for_its_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let config = crate::config::load(None, []).unwrap();
-        assert!(existing_token_key(&config, dir.path()).unwrap().is_none());
         let first = token_key(&config, dir.path()).unwrap();
         let second = token_key(&config, dir.path()).unwrap();
         assert_eq!(first.expose(), second.expose());

@@ -258,9 +258,15 @@ mod tests {
     }
 
     #[test]
-    fn options_of_postgres_that_are_none_are_named() {
-        let message = set("RECORDS", "postgres://db/quiz?sslmode=nope").unwrap_err().to_string();
-        assert!(message.contains("nope") && message.contains("ssl"), "{message}");
+    fn an_unknown_option_of_postgres_is_named() {
+        for (query, why) in [
+            ("sslmode=nope", "unknown value \"nope\" for `ssl_mode`"),
+            ("sslmode=disable&sslmod=verify-full", "sslmod is no option; there are"),
+        ] {
+            let message = set("RECORDS", &format!("postgres://db/quiz?{query}")).unwrap_err();
+            assert!(message.to_string().contains(why), "{message}");
+        }
+        set("RECORDS", "postgres://db/quiz?options[search_path]=quiz&ssl-mode=require").unwrap();
     }
 
     #[test]

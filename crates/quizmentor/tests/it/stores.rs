@@ -1,6 +1,10 @@
 //! Commands on the stores: an installation moves from SQLite to PostgreSQL and back.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
 
 use serde_json::Value;
 
@@ -114,6 +118,10 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     assert!(report.contains("has 5 bytes; at least 32 are needed"), "{report}");
     assert!(report.contains("a webhook needs a signing key"), "{report}");
     assert!(report.contains("serving would fail: 2 of"), "{report}");
+    fs::write(dir.path().join("token-key"), [b'k'; 32]).unwrap();
+    fs::set_permissions(dir.path().join("token-key"), Permissions::from_mode(0o644)).unwrap();
+    let findings = new.run(&["doctor"]).unwrap();
+    assert_eq!(state(&findings, "tokens").as_deref(), Some("warning"), "all may read it");
     fs::remove_file(dir.path().join("token-key")).unwrap();
 
     let postgres = Postgres::start();

@@ -6,6 +6,29 @@ use tokio::time::timeout;
 use super::READ;
 use crate::{Error, Result, records::encoding::error_at};
 
+/// What a URL may set after its question mark, beside `options[…]`. What else is there would have no
+/// effect: a misspelt `sslmode` would leave the server unchecked.
+const KEYS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
 /// How to reach a PostgreSQL database.
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
@@ -21,6 +44,14 @@ impl PostgresOptions {
     /// # Errors
     /// `Invalid` when it is no such URL.
     pub fn new(url: &str) -> Result<Self> {
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        let mut keys = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+        let is_known =
+            |key: &str| key.is_empty() || key.starts_with("options") || KEYS.contains(&key);
+        if let Some(key) = keys.find(|key| !is_known(key)) {
+            let known = KEYS.join(", ");
+            return Err(Error::invalid("URL", format!("{key} is no option; there are {known}")));
+        }
         let options: PgConnectOptions =
             url.parse().map_err(|e: sqlx::Error| Error::invalid("URL", e.to_string()))?;
         let options = options.application_name("quizmentor");

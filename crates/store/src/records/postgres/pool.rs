@@ -1,6 +1,6 @@
 //! Connections to PostgreSQL, and what becomes of one when its work fails or is given up.
 
-use std::{num::NonZeroUsize, thread, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use sqlx::{
     Connection, PgConnection, PgPool, Postgres,
@@ -9,6 +9,8 @@ use sqlx::{
 };
 use tokio::{
     runtime::Handle,
+    select,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::spawn_blocking,
     time::{error::Elapsed, timeout},
 };
@@ -31,55 +33,76 @@ const PER_PROCESSOR: usize = 4;
 
 /// A bounded number of connections, opened as they are needed.
 #[derive(Debug, Clone)]
-pub(super) struct Pool(PgPool);
+pub(super) struct Pool {
+    connections: PgPool,
+    /// Whoever holds one finds an idle connection, room for a new one, or one that comes back.
+    places: Arc<Semaphore>,
+}
 
 impl Pool {
     /// `size` of 0 is chosen by the number of processors.
     pub(super) fn new(options: &PgConnectOptions, size: u32) -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let chosen = u32::try_from(PER_PROCESSOR * processors + 2).unwrap_or(u32::MAX);
+        let size = if size == 0 { chosen } else { size };
         let pool = PgPoolOptions::new()
-            .max_connections(if size == 0 { chosen } else { size })
+            .max_connections(size)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false);
-        Self(pool.connect_lazy_with(options.clone().options(SESSION)))
+        Self {
+            connections: pool.connect_lazy_with(options.clone().options(SESSION)),
+            places: Arc::new(Semaphore::new(size as usize)),
+        }
     }
 
     /// A connection, which may have been cut since it was used last.
     pub(super) async fn lease(&self) -> Result<Lease> {
-        Ok(Lease { connection: Some(self.acquire().await?) })
+        Ok(timeout(ACQUIRE, self.acquire()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
     }
 
     /// A connection that lives.
     pub(super) async fn fresh(&self) -> Result<Lease> {
         loop {
-            let mut connection = self.acquire().await?;
-            match timeout(PING, connection.ping()).await {
-                Ok(Ok(())) => return Ok(Lease { connection: Some(connection) }),
-                // Its place in the pool is free for another.
-                _ => drop(connection.detach()),
+            let mut lease = self.lease().await?;
+            if let Ok(Ok(())) = timeout(PING, lease.connection().ping()).await {
+                return Ok(lease);
             }
         }
     }
 
-    /// An idle connection, else a new one or the next that comes back.
-    ///
-    /// One is opened on a thread of its own: the derivation of the key from the password lets all
-    /// other tasks of its runtime go first, hundreds of times, which takes seconds in a busy process.
-    async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
-        if let Some(idle) = self.0.try_acquire() {
-            return Ok(idle);
-        }
-        if self.0.size() >= self.0.options().get_max_connections() {
-            return Ok(self.0.acquire().await?);
-        }
-        let (pool, runtime) = (self.0.clone(), Handle::current());
-        let opening = spawn_blocking(move || runtime.block_on(pool.acquire()));
-        Ok(opening.await.map_err(|e| Error::unavailable("the database", e))??)
+    async fn acquire(&self) -> sqlx::Result<Lease> {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(|_| sqlx::Error::PoolClosed)?;
+        let connection = match self.connections.try_acquire() {
+            Some(idle) => idle,
+            None if self.connections.size() < self.connections.options().get_max_connections() => {
+                self.open().await?
+            }
+            None => self.connections.acquire().await?,
+        };
+        Ok(Lease { connection: Some(connection), _place: place })
+    }
+
+    /// A new connection, opened on a thread of its own for as long as the caller waits: deriving the
+    /// key from the password yields to all other tasks of its runtime some 800 times, which takes
+    /// seconds in a busy process.
+    async fn open(&self) -> sqlx::Result<PoolConnection<Postgres>> {
+        let (connections, runtime) = (self.connections.clone(), Handle::current());
+        let (mut caller, opened) = oneshot::channel();
+        spawn_blocking(move || {
+            runtime.block_on(async {
+                select! {
+                    connection = connections.acquire() => drop(caller.send(connection)),
+                    () = caller.closed() => {}
+                }
+            });
+        });
+        opened.await.unwrap_or(Err(sqlx::Error::PoolClosed))
     }
 
     pub(super) async fn close(&self) {
-        self.0.close().await;
+        self.places.close();
+        self.connections.close().await;
     }
 }
 
@@ -87,6 +110,8 @@ impl Pool {
 /// server gives up what it still does.
 pub(super) struct Lease {
     connection: Option<PoolConnection<Postgres>>,
+    /// Given up after the connection.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Lease {

@@ -8,6 +8,7 @@ use quizmentor_store::{
     records::{CommitOutcome, Postgres, PostgresOptions, Records},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::begun;
@@ -22,25 +23,64 @@ async fn opened() -> (String, Postgres) {
     (url, records)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_connection_opens_in_a_busy_process() {
+/// A new database's URL for its operator and for a role that has to show its password, and that role.
+async fn guarded() -> ([String; 2], String) {
     let (url, _) = opened().await;
     let mut operator = PgConnection::connect(&url).await.unwrap();
     let role = format!("role_{}", Uuid::new_v4().simple());
     let create = format!("CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'its password'");
     sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut operator).await.unwrap();
-    let url = url.replacen("postgres@", &format!("{role}:its%20password@"), 1);
-    let records = Postgres::open(&PostgresOptions::new(&url).unwrap()).await.unwrap();
-    let busy = tokio::spawn(async {
+    let (_, place) = url.split_once('@').unwrap();
+    assert!(PgConnection::connect(&format!("postgres://{role}:wrong@{place}")).await.is_err());
+    let guarded = format!("postgres://{role}:its%20password@{place}");
+    ([url, guarded], role)
+}
+
+/// Keeps the only worker of the runtime busy: what yields to it often takes seconds.
+fn busy() -> JoinHandle<()> {
+    tokio::spawn(async {
         loop {
             thread::sleep(Duration::from_millis(10));
             tokio::task::yield_now().await;
         }
-    });
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_connection_opens_in_a_busy_process() {
+    let ([_, url], _) = guarded().await;
+    let records = Postgres::open(&PostgresOptions::new(&url).unwrap()).await.unwrap();
+    let busy = busy();
     let two_at_once =
         async move { tokio::try_join!(records.answers_after(0, 10), records.outbox_after(0, 10)) };
     let (answers, news) = tokio::spawn(two_at_once).await.unwrap().unwrap();
     assert!(answers.is_empty() && news.is_empty());
+    busy.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_connection_that_is_cut_in_a_busy_process_makes_room_for_another() {
+    let ([operator, url], role) = guarded().await;
+    let records =
+        Postgres::open(&PostgresOptions::new(&url).unwrap().connections(1)).await.unwrap();
+    let mut other = PgConnection::connect(&operator).await.unwrap();
+    let mut operator = PgConnection::connect(&operator).await.unwrap();
+    let mut lock = other.begin().await.unwrap();
+    sqlx::query("LOCK TABLE answers").execute(&mut *lock).await.unwrap();
+    let busy = busy();
+    let two_at_once =
+        async move { tokio::try_join!(records.answers_after(0, 10), records.answers_after(0, 10)) };
+    let two = tokio::spawn(two_at_once);
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE usename = $1 AND wait_event_type = 'Lock'";
+    let mut cut = async || -> i64 {
+        sqlx::query_scalar(cut).bind(&role).fetch_one(&mut operator).await.unwrap()
+    };
+    while cut().await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    lock.rollback().await.unwrap();
+    two.await.unwrap().unwrap();
     busy.abort();
 }
 
