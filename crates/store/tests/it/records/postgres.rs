@@ -63,6 +63,7 @@ async fn a_connection_that_is_cut_in_a_busy_process_makes_room_for_another() {
     let ([operator, url], role) = guarded().await;
     let records =
         Postgres::open(&PostgresOptions::new(&url).unwrap().connections(1)).await.unwrap();
+    records.answers_after(0, 10).await.unwrap();
     let mut other = PgConnection::connect(&operator).await.unwrap();
     let mut operator = PgConnection::connect(&operator).await.unwrap();
     let mut lock = other.begin().await.unwrap();
