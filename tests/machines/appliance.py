@@ -44,7 +44,8 @@ ENVSUBST = '#!/bin/bash\n[[ $1 == -o && $3 == -i ]] && ! grep --quiet "[$]" "$4"
 UNLEASH_SERVER = "#!/bin/bash\nexec /opt/unleash/bin/node /opt/unleash/node_modules/unleash-server/dist/server.js\n"
 # Monitoring in haste: what takes a minute on a server takes seconds here; not where a load is measured.
 HASTE = {} if "MACHINES_LEARNERS" in os.environ else {"15s": "1s", "for: 1m\n": "for: 3s\n"}
-TMPFILES = "d /var/lib/quizmentor-rollout\nf /var/lib/quizmentor-rollout/slots.map\nd /backup 0755 postgres postgres\nd /var/lib/quizmentor-metrics 0775\n"
+SLOTS = "/var/lib/quizmentor-rollout/slots.map"
+TMPFILES = f"d /var/lib/quizmentor-rollout\nf {SLOTS}\nd /backup 0755 postgres postgres\nd /var/lib/quizmentor-metrics 0775\n"
 PROGRAMS = ("/usr/sbin", "/usr/bin", str(max(Path("/usr/lib/postgresql").glob("*/bin"), default="/usr/bin")))
 
 
@@ -262,8 +263,13 @@ class Appliance:
 
     def slots(self) -> dict[str, str]:
         """The slot that serves each instance, such as `adaptive-blue`."""
-        lines = self.machine.run("cat /var/lib/quizmentor-rollout/slots.map").splitlines()
+        lines = self.machine.run(f"cat {SLOTS}").splitlines()
         return {instance: slot for instance, slot in (line.split() for line in lines)}
+
+    def await_slots(self) -> None:
+        """Waits until all of them serve."""
+        units = f"$(sed 's/.* \\(.*\\)/quizmentor-\\1.service/' {SLOTS})"
+        self.machine.until(f"test -s {SLOTS} && ! systemctl is-active {units} | grep --invert-match '^active$'", 120)
 
     def pid(self, slot: str) -> str:
         return self.machine.property(f"quizmentor-{slot}.service", "MainPID")

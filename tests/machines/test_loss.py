@@ -16,8 +16,7 @@ class Loss(FleetTest):
     def bring_back(self, host: str) -> None:
         self.fleet.appliances[host].prepare_boot()
         self.fleet.machines[host].boot()
-        slots = "/var/lib/quizmentor-rollout/slots.map"
-        self.fleet.machines[host].until(f"test -s {slots} && ! systemctl is-active $(sed 's/.* \\(.*\\)/quizmentor-\\1.service/' {slots}) | grep --invert-match '^active$'", 120)
+        self.fleet.appliances[host].await_slots()
         for door in ADDRESSES:
             self.fleet.await_ready(door)
 

@@ -46,10 +46,14 @@ impl fmt::Debug for Secret {
 ///
 /// When the file cannot be read or made, or holds fewer than 32 bytes.
 pub(crate) fn token_key(config: &Config, data_dir: &Path) -> anyhow::Result<Secret> {
-    let file = token_key_file(config, data_dir);
-    if file == data_dir.join(TOKEN_KEY) && !file.exists() {
-        create(&file)?;
-    }
+    let file = match token_key_file(config, data_dir) {
+        Some(file) => file,
+        None => {
+            let file = data_dir.join(TOKEN_KEY);
+            create(&file)?;
+            file
+        }
+    };
     let key = read_token_key(&file)?;
     if is_open_to_all(&file) {
         tracing::warn!(file = %file.display(), "every user of this machine can read the token key");
@@ -57,10 +61,10 @@ pub(crate) fn token_key(config: &Config, data_dir: &Path) -> anyhow::Result<Secr
     Ok(key)
 }
 
-/// Where the key that signs tokens is, or will be made.
-pub(crate) fn token_key_file(config: &Config, data_dir: &Path) -> PathBuf {
+/// Where the key that signs tokens is; `None` where the first start will make it.
+pub(crate) fn token_key_file(config: &Config, data_dir: &Path) -> Option<PathBuf> {
     let set = config.auth.token_key_file.clone().or_else(|| credential(TOKEN_KEY));
-    set.unwrap_or_else(|| data_dir.join(TOKEN_KEY))
+    set.or_else(|| Some(data_dir.join(TOKEN_KEY)).filter(|file| file.exists()))
 }
 
 /// The key in `file`.
@@ -144,6 +148,7 @@ mod tests {
     fn a_key_is_made_once_for_its_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let config = crate::config::load(None, []).unwrap();
+        assert_eq!(token_key_file(&config, dir.path()), None);
         let first = token_key(&config, dir.path()).unwrap();
         let second = token_key(&config, dir.path()).unwrap();
         assert_eq!(first.expose(), second.expose());
@@ -162,6 +167,15 @@ mod tests {
         config.auth.token_key_file = Some(file);
         let error = token_key(&config, dir.path()).unwrap_err().to_string();
         assert!(error.contains("has 16 bytes; at least 32"), "{error}");
+    }
+
+    #[test]
+    fn a_key_file_that_is_set_is_never_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = crate::config::load(None, []).unwrap();
+        config.auth.token_key_file = Some(dir.path().join("token-key"));
+        let error = token_key(&config, dir.path()).unwrap_err().to_string();
+        assert!(error.contains("cannot read the token key"), "{error}");
     }
 
     #[test]
