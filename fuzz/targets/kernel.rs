@@ -60,7 +60,7 @@ impl Case {
     }
 
     fn outcome<I: Instructions>(&self, instructions: I) -> Vec<u32> {
-        let mut codes = Codes::new();
+        let mut codes = Codes::default();
         instructions.quantize(&self.x, self.inputs, &mut codes);
         let tokens = self.x.len() / self.inputs;
         let mut product = vec![0.0; tokens * self.matrix.outputs()];

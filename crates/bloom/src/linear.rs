@@ -39,7 +39,7 @@ impl Linear {
         match self {
             Self::Int8(matrix, kernels) => {
                 with_instructions!(*kernels, instructions => {
-                    let mut codes = Codes::new();
+                    let mut codes = Codes::default();
                     instructions.quantize(x, inputs, &mut codes);
                     let mut out = vec![0.0; x.len() / inputs * matrix.outputs()];
                     instructions.product(&codes, matrix, &mut out);

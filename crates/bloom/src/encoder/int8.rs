@@ -87,7 +87,7 @@ impl Layer {
 /// Memory for what is worked on, used again by each layer.
 struct Desk<I: Instructions> {
     instructions: I,
-    codes: Codes<I::Code>,
+    codes: Codes,
     /// `[tokens, 3 · hidden]` or `[tokens, intermediate]`
     wide: Vec<f32>,
     /// `[tokens, hidden]`: what is added to the input.
@@ -99,7 +99,7 @@ impl<I: Instructions> Desk<I> {
     fn new(instructions: I) -> Self {
         Self {
             instructions,
-            codes: Codes::new(),
+            codes: Codes::default(),
             wide: Vec::new(),
             residual: Vec::new(),
             room: Room::default(),

@@ -5,10 +5,11 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
-use super::matrix::{Code, Codes, LANES, QUAD, RowScale};
+use super::matrix::{Codes, GREATEST_CODE, LANES, QUAD, RowScale, quads};
 
 /// Adding and taking away this rounds to a whole number, which then is in the lowest bits.
 const TO_WHOLE: f32 = 12_582_912.0;
+const GREATEST: f32 = GREATEST_CODE as f32;
 
 /// Layer norm (Ba, Kiros and Hinton, 2016): weight and bias by dimension.
 #[derive(Debug)]
@@ -27,32 +28,32 @@ impl Norm {
     }
 }
 
-/// Codes of 0 to 255 for each row of `width` values, as fine as the row's range allows; 0 itself
-/// always has a code.
+/// Codes for each row of `width` values, as fine as the row's range allows; 0 itself always has a
+/// code.
 #[inline(always)]
-pub(super) fn quantize<C: Code>(x: &[f32], width: usize, codes: &mut Codes<C>) {
-    let quads = width.div_ceil(QUAD);
+pub(super) fn quantize(x: &[f32], width: usize, codes: &mut Codes) {
+    let quads = quads(width);
     codes.rows.clear();
     codes.quads.clear();
-    codes.quads.resize(x.len() / width * quads, [C::default(); QUAD]);
+    codes.quads.resize(x.len() / width * quads, [0; QUAD]);
     for (row, out) in x.chunks_exact(width).zip(codes.quads.chunks_exact_mut(quads)) {
         let (least, greatest) = range(row);
-        let scale = (greatest - least) / 255.0;
+        let scale = (greatest - least) / GREATEST;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         let zero = whole(-least * inverse);
         let zero_point = zero as f32;
         codes.rows.push(RowScale { scale, zero });
         for (code, &value) in out.as_flattened_mut().iter_mut().zip(row) {
-            *code = C::new(whole(value * inverse + zero_point) as u8);
+            *code = whole(value * inverse + zero_point) as u8;
         }
     }
 }
 
-/// The nearest whole number, held within 0 and 255.
+/// The nearest code.
 #[inline(always)]
 fn whole(x: f32) -> i32 {
     let x = if x > 0.0 { x } else { 0.0 };
-    let x = if x < 255.0 { x } else { 255.0 };
+    let x = if x < GREATEST { x } else { GREATEST };
     ((x + TO_WHOLE).to_bits() & 0xff) as i32
 }
 

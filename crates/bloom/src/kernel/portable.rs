@@ -14,7 +14,6 @@ use super::{
 pub(crate) struct Portable;
 
 impl Tile for Portable {
-    type Code = u8;
     const ROWS: usize = 4;
 
     #[inline(always)]
@@ -42,13 +41,11 @@ impl Tile for Portable {
 }
 
 impl Instructions for Portable {
-    type Code = u8;
-
-    fn product(self, codes: &Codes<u8>, matrix: &Matrix, out: &mut [f32]) {
+    fn product(self, codes: &Codes, matrix: &Matrix, out: &mut [f32]) {
         product::product(self, codes, matrix, out);
     }
 
-    fn quantize(self, x: &[f32], width: usize, codes: &mut Codes<u8>) {
+    fn quantize(self, x: &[f32], width: usize, codes: &mut Codes) {
         float::quantize(x, width, codes);
     }
 

@@ -1,13 +1,12 @@
 //! The matrix product, but for the sums of one tile.
 
-use super::matrix::{Block, Code, Codes, Finish, LANES, Matrix, QUAD, RowScale};
+use super::matrix::{Block, Codes, Finish, LANES, Matrix, QUAD, RowScale};
 
 /// Sums of `R` tokens for `P` panels of outputs.
 pub(super) type Sums<const R: usize, const P: usize> = [[[i32; LANES]; P]; R];
 
 /// A processor's way to add up products.
 pub(super) trait Tile: Copy {
-    type Code: Code;
     /// Most tokens of a tile, 1 to 12.
     const ROWS: usize;
 
@@ -15,7 +14,7 @@ pub(super) trait Tile: Copy {
     /// same number of quads.
     fn sums<const R: usize, const P: usize>(
         self,
-        rows: [&[[Self::Code; QUAD]]; R],
+        rows: [&[[u8; QUAD]]; R],
         panels: [&[Block]; P],
     ) -> Sums<R, P>;
 }
@@ -26,7 +25,7 @@ pub(super) trait Tile: Copy {
 ///
 /// If the lengths do not fit.
 #[inline(always)]
-pub(super) fn product<T: Tile>(tile: T, codes: &Codes<T::Code>, matrix: &Matrix, out: &mut [f32]) {
+pub(super) fn product<T: Tile>(tile: T, codes: &Codes, matrix: &Matrix, out: &mut [f32]) {
     let tokens = codes.rows.len();
     assert_eq!(codes.quads.len(), tokens * matrix.quads());
     assert_eq!(out.len(), tokens * matrix.outputs());
@@ -57,7 +56,7 @@ pub(super) fn group(left: usize, most: usize) -> usize {
 /// The tile that begins at a token and a panel.
 struct Task<'a, T: Tile> {
     tile: T,
-    codes: &'a Codes<T::Code>,
+    codes: &'a Codes,
     matrix: &'a Matrix,
     token: usize,
     panel: usize,

@@ -3,7 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::kernel::matrix::{LANES, QUAD};
+use crate::kernel::matrix::{GREATEST_CODE, LANES, QUAD};
 
 /// The outcome of some work with each set of instructions that this processor has.
 macro_rules! each {
@@ -15,8 +15,8 @@ macro_rules! each {
     };
 }
 
-fn codes<I: Instructions>(instructions: I, x: &[f32], width: usize) -> Codes<I::Code> {
-    let mut codes = Codes::new();
+fn codes<I: Instructions>(instructions: I, x: &[f32], width: usize) -> Codes {
+    let mut codes = Codes::default();
     instructions.quantize(x, width, &mut codes);
     codes
 }
@@ -31,6 +31,18 @@ fn all_the_same(outcomes: &[Vec<f32>]) {
     }
 }
 
+/// Small ones or any.
+fn weights(count: usize) -> impl Strategy<Value = Vec<i8>> {
+    prop_oneof![vec(-64..=64_i8, count), vec(any::<i8>(), count)]
+}
+
+/// What a matrix holds for an output and an input, and the output's scale.
+fn weight(matrix: &Matrix, output: usize, input: usize) -> (i32, f32) {
+    let (panel, lane) = (output / LANES, output % LANES);
+    let weight = matrix.panel(panel)[input / QUAD].0[lane][input % QUAD];
+    (i32::from(weight), matrix.finish(panel).scale[lane])
+}
+
 /// Sizes, then activations, weights, scales and biases of a product.
 fn products() -> impl Strategy<Value = (usize, usize, Vec<f32>, Vec<i8>, Vec<f32>, Vec<f32>)> {
     (1..30_usize, 1..70_usize, 1..70_usize).prop_flat_map(|(tokens, inputs, outputs)| {
@@ -38,7 +50,7 @@ fn products() -> impl Strategy<Value = (usize, usize, Vec<f32>, Vec<i8>, Vec<f32
             Just(inputs),
             Just(outputs),
             vec(-4.0..9.0_f32, tokens * inputs),
-            vec(-127..=127_i8, outputs * inputs),
+            weights(outputs * inputs),
             vec(0.001..0.1_f32, outputs),
             vec(-2.0..2.0_f32, outputs),
         )
@@ -57,19 +69,33 @@ proptest! {
         });
         all_the_same(&found);
         let codes = codes(portable::Portable, &x, inputs);
-        for (token, (row, codes)) in
-            codes.rows.iter().zip(codes.quads.chunks(inputs.div_ceil(QUAD))).enumerate()
-        {
+        let quads = codes.quads.chunks(matrix.quads());
+        for (token, (row, codes)) in codes.rows.iter().zip(quads).enumerate() {
             for output in 0..outputs {
-                let weights = &weights[output * inputs..(output + 1) * inputs];
-                let sum: i32 = codes
-                    .as_flattened()
-                    .iter()
-                    .zip(weights)
-                    .map(|(&code, &weight)| (i32::from(code) - row.zero) * i32::from(weight))
+                let inputs = codes.as_flattened()[..inputs].iter().enumerate();
+                let sum: i32 = inputs
+                    .map(|(input, &code)| (i32::from(code) - row.zero) * weight(&matrix, output, input).0)
                     .sum();
-                let expected = sum as f32 * (row.scale * scale[output]) + bias[output];
+                let (_, scale) = weight(&matrix, output, 0);
+                let expected = sum as f32 * (row.scale * scale) + bias[output];
                 prop_assert_eq!(found[0][token * outputs + output], expected);
+            }
+        }
+    }
+
+    #[test]
+    fn weights_keep_their_values(
+        (inputs, weights) in (1..40_usize)
+            .prop_flat_map(|inputs| (Just(inputs), weights(inputs * (LANES + 1)))),
+    ) {
+        let scale = [0.5; LANES + 1];
+        let matrix = Matrix::new(weights.iter().copied(), inputs, &scale, &[0.0; LANES + 1]);
+        for (output, weights) in weights.chunks(inputs).enumerate() {
+            for (input, &given) in weights.iter().enumerate() {
+                let (kept, scale) = weight(&matrix, output, input);
+                let off = (kept as f32 * scale - f32::from(given) * 0.5).abs();
+                let small = weights.iter().all(|weight| weight.unsigned_abs() <= 64);
+                prop_assert!(off <= if small { 0.0 } else { 0.501 * scale }, "{given}: {kept}");
             }
         }
     }
@@ -139,17 +165,27 @@ proptest! {
 
 #[test]
 fn the_greatest_codes_and_weights_do_not_overflow() {
-    for (inputs, weight) in [(1536, 127), (1536, -127), (MOST_INPUTS, 127), (MOST_INPUTS, -127)] {
-        let weights = std::iter::repeat_n(weight, inputs * (LANES + 1));
-        let (scale, bias) = ([1.0; LANES + 1], [0.0; LANES + 1]);
-        let matrix = Matrix::new(weights, inputs, &scale, &bias);
-        let x = vec![255.0; inputs];
+    let x = vec![f32::from(GREATEST_CODE); MOST_INPUTS];
+    let weights = [[65, 64], [-65, -64], [127, 127], [127, 0], [-128, -128], [0, -128]];
+    for (inputs, pair) in [1536, MOST_INPUTS]
+        .into_iter()
+        .zip([weights; 2])
+        .flat_map(|(inputs, pairs)| pairs.map(|pair| (inputs, pair)))
+    {
+        let weights = pair.into_iter().cycle().take(inputs * (LANES + 1));
+        let matrix = Matrix::new(weights, inputs, &[1.0; LANES + 1], &[0.0; LANES + 1]);
         for found in each!(instructions => {
             let mut out = vec![0.0; LANES + 1];
-            instructions.product(&codes(instructions, &x, inputs), &matrix, &mut out);
+            instructions.product(&codes(instructions, &x[..inputs], inputs), &matrix, &mut out);
             out
         }) {
-            assert_eq!(found, [(255 * i32::from(weight) * inputs as i32) as f32; LANES + 1]);
+            let sum = pair.map(f64::from).iter().sum::<f64>() * inputs as f64 / 2.0;
+            let expected = f64::from(GREATEST_CODE) * sum;
+            let off = |found: f32| (f64::from(found) / expected - 1.0).abs();
+            assert!(
+                found.iter().all(|&found| off(found) < 1e-6),
+                "{pair:?}: {found:?} for {expected}"
+            );
         }
     }
 }
@@ -158,7 +194,7 @@ fn the_greatest_codes_and_weights_do_not_overflow() {
 fn rows_of_any_values_have_codes() {
     for x in [vec![0.0; 5], vec![f32::NAN; 5], vec![f32::INFINITY, -1.0, 0.0], vec![1e-40; 3]] {
         for rows in each!(instructions => codes(instructions, &x, x.len()).rows) {
-            assert!((0..=255).contains(&rows[0].zero), "{x:?}: {rows:?}");
+            assert!((0..=i32::from(GREATEST_CODE)).contains(&rows[0].zero), "{x:?}: {rows:?}");
         }
     }
     assert_eq!(codes(portable::Portable, &[], 3).rows, []);

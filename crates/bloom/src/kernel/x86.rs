@@ -25,7 +25,8 @@ pub(crate) struct Avx512(());
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AvxVnni(());
 
-/// AVX2: 16 products of words an instruction, for its products of bytes saturate.
+/// AVX2: 32 products of bytes an instruction, added in pairs of 16 bits, two pairs of which are
+/// added before they become 32.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx2(());
 
@@ -68,7 +69,6 @@ macro_rules! by_panel {
 }
 
 impl Tile for Avx512 {
-    type Code = u8;
     const ROWS: usize = 12;
 
     #[inline(always)]
@@ -83,8 +83,7 @@ impl Tile for Avx512 {
             panels: [&[Block]; P],
         ) -> Sums<R, P> {
             let quads = panels[0].len();
-            let rows = rows.map(|row| &row[..quads]);
-            let panels = panels.map(|panel| &panel[..quads]);
+            let (rows, panels) = (cut(rows, quads), cut(panels, quads));
             let mut sums = [[_mm512_setzero_si512(); P]; R];
             for quad in 0..quads {
                 let mut weights = [_mm512_setzero_si512(); P];
@@ -115,7 +114,6 @@ impl Tile for Avx512 {
 }
 
 impl Tile for AvxVnni {
-    type Code = u8;
     const ROWS: usize = 6;
 
     #[inline(always)]
@@ -127,7 +125,7 @@ impl Tile for AvxVnni {
         #[target_feature(enable = "avx2,avxvnni")]
         fn sums<const R: usize>(rows: [&[[u8; QUAD]]; R], panel: &[Block]) -> [[i32; LANES]; R] {
             let quads = panel.len();
-            let rows = rows.map(|row| &row[..quads]);
+            let rows = cut(rows, quads);
             let mut sums = [[_mm256_setzero_si256(); 2]; R];
             for quad in 0..quads {
                 let weights = halves(&panel[quad]);
@@ -150,54 +148,43 @@ impl Tile for AvxVnni {
 }
 
 impl Tile for Avx2 {
-    type Code = i16;
-    const ROWS: usize = 6;
+    const ROWS: usize = 3;
 
     #[inline(always)]
     fn sums<const R: usize, const P: usize>(
         self,
-        rows: [&[[i16; QUAD]]; R],
+        rows: [&[[u8; QUAD]]; R],
         panels: [&[Block]; P],
     ) -> Sums<R, P> {
-        /// Sums of one half of a panel, 8 outputs. A vector of sums holds two parts, to be added
-        /// at the end, for each of four outputs.
-        #[inline]
         #[target_feature(enable = "avx2")]
-        fn half<const R: usize>(
-            rows: [&[[i16; QUAD]]; R],
-            panel: &[Block],
-            half: usize,
-        ) -> [__m256i; R] {
-            let quads = panel.len();
-            let rows = rows.map(|row| &row[..quads]);
+        fn sums<const R: usize>(rows: [&[[u8; QUAD]]; R], panel: &[Block]) -> [[i32; LANES]; R] {
+            let (pairs, _) = panel.as_chunks::<2>();
+            let mut codes: [&[[[u8; QUAD]; 2]]; R] = [&[]; R];
+            for r in 0..R {
+                codes[r] = rows[r].as_chunks().0;
+            }
+            let codes = cut(codes, pairs.len());
+            let ones = _mm256_set1_epi16(1);
             let mut sums = [[_mm256_setzero_si256(); 2]; R];
-            for quad in 0..quads {
-                let bytes = halves(&panel[quad])[half];
-                let weights = [
-                    _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)),
-                    _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(bytes)),
-                ];
+            for pair in 0..pairs.len() {
+                let weights = [halves(&pairs[pair][0]), halves(&pairs[pair][1])];
                 for r in 0..R {
-                    let codes = _mm256_set1_epi64x(four(rows[r][quad]));
-                    for q in 0..2 {
-                        let products = _mm256_madd_epi16(codes, weights[q]);
-                        sums[r][q] = _mm256_add_epi32(sums[r][q], products);
+                    // One by one, or they are loaded together and taken apart again.
+                    let first = _mm256_set1_epi32(i32::from_ne_bytes(codes[r][pair][0]));
+                    let second = _mm256_set1_epi32(i32::from_ne_bytes(codes[r][pair][1]));
+                    for h in 0..2 {
+                        let products = _mm256_add_epi16(
+                            _mm256_maddubs_epi16(first, weights[0][h]),
+                            _mm256_maddubs_epi16(second, weights[1][h]),
+                        );
+                        sums[r][h] =
+                            _mm256_add_epi32(sums[r][h], _mm256_madd_epi16(products, ones));
                     }
                 }
             }
-            let mut out = [_mm256_setzero_si256(); R];
-            for r in 0..R {
-                let outputs_01452367 = _mm256_hadd_epi32(sums[r][0], sums[r][1]);
-                out[r] = _mm256_permute4x64_epi64::<0b11_01_10_00>(outputs_01452367);
-            }
-            out
-        }
-        #[target_feature(enable = "avx2")]
-        fn sums<const R: usize>(rows: [&[[i16; QUAD]]; R], panel: &[Block]) -> [[i32; LANES]; R] {
-            let (low, high) = (half(rows, panel, 0), half(rows, panel, 1));
             let mut out = [[0; LANES]; R];
             for r in 0..R {
-                out[r] = lanes(low[r], high[r]);
+                out[r] = lanes(sums[r][0], sums[r][1]);
             }
             out
         }
@@ -206,10 +193,13 @@ impl Tile for Avx2 {
     }
 }
 
-#[inline]
-fn four([a, b, c, d]: [i16; QUAD]) -> i64 {
-    let [a, b, c, d] = [a, b, c, d].map(|code| u64::from(code as u16));
-    (a | b << 16 | c << 32 | d << 48) as i64
+/// Slices of the same length, which spares looking at it for each element.
+#[inline(always)]
+fn cut<T, const N: usize>(mut slices: [&[T]; N], length: usize) -> [&[T]; N] {
+    for slice in &mut slices {
+        *slice = &slice[..length];
+    }
+    slices
 }
 
 #[inline]
@@ -235,22 +225,20 @@ fn lanes(low: __m256i, high: __m256i) -> [i32; LANES] {
 
 /// The kernels of a token, compiled for its instruction set.
 macro_rules! compiled_for {
-    ($token:ty, $code:ty, $features:literal) => {
+    ($token:ty, $features:literal) => {
         impl Instructions for $token {
-            type Code = $code;
-
-            fn product(self, codes: &Codes<$code>, matrix: &Matrix, out: &mut [f32]) {
+            fn product(self, codes: &Codes, matrix: &Matrix, out: &mut [f32]) {
                 #[target_feature(enable = $features)]
-                fn compiled(tile: $token, codes: &Codes<$code>, matrix: &Matrix, out: &mut [f32]) {
+                fn compiled(tile: $token, codes: &Codes, matrix: &Matrix, out: &mut [f32]) {
                     product::product(tile, codes, matrix, out);
                 }
                 // SAFETY: the token is made on processors that have these instructions alone.
                 unsafe { compiled(self, codes, matrix, out) }
             }
 
-            fn quantize(self, x: &[f32], width: usize, codes: &mut Codes<$code>) {
+            fn quantize(self, x: &[f32], width: usize, codes: &mut Codes) {
                 #[target_feature(enable = $features)]
-                fn compiled(x: &[f32], width: usize, codes: &mut Codes<$code>) {
+                fn compiled(x: &[f32], width: usize, codes: &mut Codes) {
                     float::quantize(x, width, codes);
                 }
                 // SAFETY: as above.
@@ -287,6 +275,6 @@ macro_rules! compiled_for {
     };
 }
 
-compiled_for!(Avx512, u8, "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni");
-compiled_for!(AvxVnni, u8, "avx2,avxvnni");
-compiled_for!(Avx2, i16, "avx2");
+compiled_for!(Avx512, "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni");
+compiled_for!(AvxVnni, "avx2,avxvnni");
+compiled_for!(Avx2, "avx2");
