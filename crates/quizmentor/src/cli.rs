@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     /// Make a one-time sign-in link for an author or admin
     Invite(Invite),
-    /// Tell the Bloom level of each line of standard input
+    /// Tell the Bloom level of each row of files or of standard input
     Classify(Classify),
     /// Measure the engines on files
     #[command(subcommand)]

@@ -42,6 +42,9 @@ pub(crate) struct Classify {
     /// Field or column with the text, in JSONL and CSV
     #[arg(long, value_name = "NAME", default_value = "text")]
     field: String,
+    /// Fields or columns to copy to the output, in JSONL and CSV; repeat or separate by commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    keep: Vec<String>,
     /// Where the trained models are [default: as for serve]
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
@@ -73,12 +76,20 @@ impl Classify {
         let to = if self.json { Some(Kind::Jsonl) } else { self.to };
         to.unwrap_or_else(|| self.kind(self.files.first()))
     }
+
+    fn rows<R: Read>(&self, file: Option<&PathBuf>, reader: R) -> anyhow::Result<Rows<R>> {
+        Rows::new(self.kind(file), &self.field, &self.keep, BufReader::new(reader))
+    }
 }
 
 pub(crate) fn run(arguments: &Classify) -> anyhow::Result<()> {
     let engine = bloom_engine(arguments.models.as_ref(), Arithmetic::Int8)?;
-    let mut output =
-        Output::new(arguments.output(), engine.version(), BufWriter::new(io::stdout().lock()))?;
+    let mut output = Output::new(
+        arguments.output(),
+        engine.version(),
+        &arguments.keep,
+        BufWriter::new(io::stdout().lock()),
+    )?;
     let mut bad = 0;
     if arguments.files.is_empty() {
         let stdin = io::stdin();
@@ -86,8 +97,7 @@ pub(crate) fn run(arguments: &Classify) -> anyhow::Result<()> {
             eprintln!("Type questions or learning objectives, one a line; end with Ctrl-D.");
         }
         let progress = counter("rows");
-        let rows = Rows::new(arguments.kind(None), &arguments.field, BufReader::new(stdin.lock()))
-            .context("standard input")?;
+        let rows = arguments.rows(None, stdin.lock()).context("standard input")?;
         bad += classify(&engine, rows, &mut output, |rows| progress.inc(rows))
             .context("standard input")?;
         progress.finish_and_clear();
@@ -96,9 +106,7 @@ pub(crate) fn run(arguments: &Classify) -> anyhow::Result<()> {
         for path in &arguments.files {
             let name = || path.display().to_string();
             let file = progress.wrap_read(File::open(path).with_context(name)?);
-            let rows =
-                Rows::new(arguments.kind(Some(path)), &arguments.field, BufReader::new(file))
-                    .with_context(name)?;
+            let rows = arguments.rows(Some(path), file).with_context(name)?;
             bad += classify(&engine, rows, &mut output, |_| {}).with_context(name)?;
         }
         progress.finish_and_clear();
@@ -169,6 +177,7 @@ mod tests {
             to: None,
             json: false,
             field: "text".into(),
+            keep: vec![],
             models: None,
         }
     }

@@ -1,6 +1,9 @@
 //! Rows of a file, one at a time. However long a row is, its memory is bounded.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::{
+    borrow::Cow,
+    io::{self, BufRead, BufReader, Read},
+};
 
 use anyhow::{Context, bail};
 use csv::ByteRecord;
@@ -23,30 +26,50 @@ pub(super) struct Row {
     pub(super) line: u64,
     /// The text, or why there is none.
     pub(super) text: Result<String, String>,
+    /// The fields to keep, in their order; null where the row has none of the name.
+    pub(super) kept: Vec<Value>,
 }
 
 /// The rows of a file.
 pub(super) enum Rows<R> {
     Lines(Lines<R>),
-    Jsonl(Lines<R>, String),
-    Csv { reader: csv::Reader<Bounded<BufReader<R>>>, column: usize },
+    Jsonl { lines: Lines<R>, field: String, keep: Vec<String> },
+    Csv { reader: csv::Reader<Bounded<BufReader<R>>>, column: usize, keep: Vec<usize> },
 }
 
 impl<R: Read> Rows<R> {
-    /// Fails if a CSV file has no such column.
-    pub(super) fn new(kind: Kind, field: &str, reader: BufReader<R>) -> anyhow::Result<Self> {
+    /// Fails if a CSV file has no such columns, or plain lines are to have any.
+    pub(super) fn new(
+        kind: Kind,
+        field: &str,
+        keep: &[String],
+        reader: BufReader<R>,
+    ) -> anyhow::Result<Self> {
         Ok(match kind {
+            Kind::Lines if !keep.is_empty() => {
+                bail!("plain lines have no fields to --keep; --from tells what a file holds")
+            }
             Kind::Lines => Self::Lines(Lines::new(reader, LINE)),
-            Kind::Jsonl => Self::Jsonl(Lines::new(reader, JSON_LINE + 1), field.to_owned()),
+            Kind::Jsonl => Self::Jsonl {
+                lines: Lines::new(reader, JSON_LINE + 1),
+                field: field.to_owned(),
+                keep: keep.to_vec(),
+            },
             Kind::Csv => {
                 let reader = Bounded { reader, left: JSON_LINE };
                 let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
                 let header = reader.byte_headers()?;
-                let named = |name: &[u8]| name.trim_ascii() == field.as_bytes();
-                let Some(column) = header.iter().position(named) else {
+                let column = |name: &str| {
+                    header.iter().position(|found| found.trim_ascii() == name.as_bytes())
+                };
+                let Some(text) = column(field) else {
                     bail!("no column {field:?}; --field names the one with the text");
                 };
-                Self::Csv { reader, column }
+                let keep = keep.iter().map(|name| {
+                    column(name).with_context(|| format!("no column {name:?} to --keep"))
+                });
+                let keep = keep.collect::<Result<_, _>>()?;
+                Self::Csv { reader, column: text, keep }
             }
         })
     }
@@ -55,15 +78,19 @@ impl<R: Read> Rows<R> {
         match self {
             Self::Lines(lines) => {
                 let text = lines.read()?.map(|line| String::from_utf8_lossy(&line).into_owned());
-                Ok(text.map(|text| Row { line: lines.number, text: Ok(text) }))
+                Ok(text.map(|text| Row { line: lines.number, text: Ok(text), kept: vec![] }))
             }
-            Self::Jsonl(lines, field) => loop {
+            Self::Jsonl { lines, field, keep } => loop {
                 let Some(line) = lines.read()? else { return Ok(None) };
                 if !line.trim_ascii().is_empty() {
-                    return Ok(Some(Row { line: lines.number, text: text_of(&line, field) }));
+                    let value = value_of(&line);
+                    let of = |name: &String| value.as_ref().ok()?.get(name).cloned();
+                    let kept = keep.iter().map(|name| of(name).into()).collect();
+                    let text = value.and_then(|value| text_of(value, field));
+                    return Ok(Some(Row { line: lines.number, text, kept }));
                 }
             },
-            Self::Csv { reader, column } => {
+            Self::Csv { reader, column, keep } => {
                 let mut record = ByteRecord::new();
                 reader.get_mut().left = JSON_LINE;
                 let begin = reader.position().line();
@@ -71,10 +98,11 @@ impl<R: Read> Rows<R> {
                     return Ok(None);
                 }
                 let line = record.position().map_or(0, csv::Position::line);
-                let text =
-                    record.get(*column).map(|text| String::from_utf8_lossy(text).into_owned());
+                let field = |column: usize| record.get(column).map(String::from_utf8_lossy);
+                let text = field(*column).map(Cow::into_owned);
                 let text = text.ok_or_else(|| format!("only {} columns", record.len()));
-                Ok(Some(Row { line, text }))
+                let kept = keep.iter().map(|&column| field(column).into()).collect();
+                Ok(Some(Row { line, text, kept }))
             }
         }
     }
@@ -88,12 +116,15 @@ impl<R: Read> Iterator for Rows<R> {
     }
 }
 
-/// The text of a line that is a JSON string or an object with the field.
-fn text_of(line: &[u8], field: &str) -> Result<String, String> {
+fn value_of(line: &[u8]) -> Result<Value, String> {
     if line.len() > JSON_LINE {
         return Err(format!("longer than {JSON_LINE} bytes"));
     }
-    let value: Value = serde_json::from_slice(line).map_err(|error| format!("no JSON: {error}"))?;
+    serde_json::from_slice(line).map_err(|error| format!("no JSON: {error}"))
+}
+
+/// The text of a row that is a JSON string or an object with the field.
+fn text_of(value: Value, field: &str) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text),
         Value::Object(mut object) => match object.remove(field) {
@@ -170,10 +201,12 @@ impl<R: Read> Lines<R> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn rows(kind: Kind, bytes: &[u8]) -> Vec<(u64, Result<String, String>)> {
-        let rows = Rows::new(kind, "text", BufReader::with_capacity(7, bytes)).unwrap();
+        let rows = Rows::new(kind, "text", &[], BufReader::with_capacity(7, bytes)).unwrap();
         rows.map(|row| row.unwrap()).map(|row| (row.line, row.text)).collect()
     }
 
@@ -234,7 +267,7 @@ mod tests {
     #[test]
     fn a_quote_left_open_is_told() {
         let bytes = [b"text\none\n\"two\n".to_vec(), b"more\n".repeat(JSON_LINE)].concat();
-        let mut rows = Rows::new(Kind::Csv, "text", BufReader::new(&bytes[..])).unwrap();
+        let mut rows = Rows::new(Kind::Csv, "text", &[], BufReader::new(&bytes[..])).unwrap();
         assert_eq!(rows.next().unwrap().unwrap().text.unwrap(), "one");
         let error = format!("{:#}", rows.next().unwrap().unwrap_err());
         assert!(error.contains("line 3") && error.contains("is a quote left open?"), "{error}");
@@ -252,7 +285,39 @@ mod tests {
                 row(6, "\u{fffd}"),
             ]
         );
-        let error = Rows::new(Kind::Csv, "stem", BufReader::new(&b"id,text\n"[..])).err().unwrap();
+        let error =
+            Rows::new(Kind::Csv, "stem", &[], BufReader::new(&b"id,text\n"[..])).err().unwrap();
         assert!(error.to_string().starts_with("no column \"stem\""), "{error}");
+    }
+
+    fn kept(kind: Kind, bytes: &[u8]) -> Vec<Vec<Value>> {
+        let keep = ["id".to_owned(), "more".to_owned()];
+        let rows = Rows::new(kind, "text", &keep, BufReader::new(bytes)).unwrap();
+        rows.map(|row| row.unwrap().kept).collect()
+    }
+
+    #[test]
+    fn other_fields_are_kept_where_there_are_any() {
+        let read = kept(
+            Kind::Jsonl,
+            b"{\"text\": \"a\", \"id\": 7, \"more\": [1]}\n{\"id\": \"b\"}\n\"c\"\nno\n",
+        );
+        let expected =
+            [json!([7, [1]]), json!(["b", null]), json!([null, null]), json!([null, null])];
+        assert_eq!(json!(read), json!(expected));
+        let read = kept(Kind::Csv, b"more,text,id\n1,a,x\n2\n");
+        assert_eq!(json!(read), json!([["x", "1"], [null, "2"]]));
+    }
+
+    #[test]
+    fn fields_that_cannot_be_kept_are_told() {
+        for (kind, message) in [
+            (Kind::Csv, "no column \"id\" to --keep"),
+            (Kind::Lines, "plain lines have no fields to --keep"),
+        ] {
+            let rows = Rows::new(kind, "text", &["id".into()], BufReader::new(&b"text\n"[..]));
+            let error = rows.err().unwrap();
+            assert!(error.to_string().starts_with(message), "{error}");
+        }
     }
 }

@@ -1,18 +1,44 @@
 //! Classified rows as columns, JSON lines or CSV.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use quizmentor_bloom::Classification;
 use quizmentor_core::Level;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Kind, input::Row};
+
+/// Names that the output has itself, in JSONL or in CSV.
+const OWN: [&str; 18] = [
+    "line",
+    "error",
+    "text",
+    "model",
+    "level",
+    "verdict",
+    "top",
+    "unsure",
+    "levels",
+    "probabilities",
+    "language",
+    "truncated",
+    "remember",
+    "understand",
+    "apply",
+    "analyze",
+    "evaluate",
+    "create",
+];
 
 /// Writes one row for each that was read, whether it could be classified or not.
 pub(super) enum Output<'a, W: Write> {
     Columns { model: &'a str, out: W },
-    Jsonl { model: &'a str, out: W },
+    Jsonl { model: &'a str, keep: &'a [String], out: W },
     Csv { model: &'a str, out: Box<csv::Writer<W>> },
 }
 
@@ -20,6 +46,8 @@ pub(super) enum Output<'a, W: Write> {
 #[derive(Serialize)]
 struct Line<'a> {
     line: u64,
+    #[serde(flatten)]
+    kept: BTreeMap<&'a str, &'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,16 +65,30 @@ struct Found<'a> {
 }
 
 impl<'a, W: Write> Output<'a, W> {
-    /// Begins with the header, where there is one.
-    pub(super) fn new(kind: Kind, model: &'a str, out: W) -> anyhow::Result<Self> {
+    /// Begins with the header, where there is one. Fails if a field to keep has a name of the
+    /// output's own.
+    pub(super) fn new(
+        kind: Kind,
+        model: &'a str,
+        keep: &'a [String],
+        out: W,
+    ) -> anyhow::Result<Self> {
+        if let Some(name) = keep.iter().find(|name| OWN.contains(&name.as_str())) {
+            bail!("--keep {name}: the output has a field of this name itself");
+        }
         Ok(match kind {
+            Kind::Lines if !keep.is_empty() => {
+                bail!("plain columns have no room for what is to be kept; --to jsonl or csv has")
+            }
             Kind::Lines => Self::Columns { model, out },
-            Kind::Jsonl => Self::Jsonl { model, out },
+            Kind::Jsonl => Self::Jsonl { model, keep, out },
             Kind::Csv => {
                 let mut out = Box::new(csv::Writer::from_writer(out));
                 let levels = Level::ALL.map(Level::name);
-                let header = ["line", "text", "model", "level", "unsure", "verdict"];
-                out.write_record(header.iter().chain(&levels).chain(&["error"]))?;
+                let keep = keep.iter().map(String::as_str);
+                let found = ["text", "model", "level", "unsure", "verdict"];
+                let header = ["line"].into_iter().chain(keep).chain(found).chain(levels);
+                out.write_record(header.chain(["error"]))?;
                 Self::Csv { model, out }
             }
         })
@@ -61,17 +103,24 @@ impl<'a, W: Write> Output<'a, W> {
         let error = row.text.as_ref().err().map(String::as_str);
         match self {
             Self::Columns { model, out } => write_columns(out, model, text, found, error)?,
-            Self::Jsonl { model, out } => {
+            Self::Jsonl { model, keep, out } => {
+                let kept = keep.iter().map(String::as_str).zip(&row.kept).collect();
                 let found = found.map(|classification| Found {
                     model,
                     level: classification.top.name(),
                     classification,
                 });
-                serde_json::to_writer(&mut *out, &Line { line: row.line, error, text, found })?;
+                serde_json::to_writer(
+                    &mut *out,
+                    &Line { line: row.line, kept, error, text, found },
+                )?;
                 writeln!(out)?;
             }
             Self::Csv { model, out } => {
                 out.write_field(row.line.to_string())?;
+                for value in &row.kept {
+                    out.write_field(plain(value))?;
+                }
                 out.write_field(text.unwrap_or_default())?;
                 out.write_field(*model)?;
                 for field in fields(found)? {
@@ -89,6 +138,15 @@ impl<'a, W: Write> Output<'a, W> {
             Self::Columns { out, .. } | Self::Jsonl { out, .. } => out.flush(),
             Self::Csv { out, .. } => out.flush(),
         }
+    }
+}
+
+/// A string as it is, nothing for null, else JSON.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
     }
 }
 
@@ -127,13 +185,14 @@ fn fields(found: Option<&Classification>) -> anyhow::Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use quizmentor_bloom::{Language, Reason, Verdict};
-    use serde_json::Value;
+    use serde_json::json;
 
     use super::*;
 
-    fn written(kind: Kind) -> String {
+    fn written(kind: Kind, keep: &[&str]) -> String {
         let mut bytes = Vec::new();
-        let mut output = Output::new(kind, "tiny-1", &mut bytes).unwrap();
+        let keep: Vec<String> = keep.iter().copied().map(String::from).collect();
+        let mut output = Output::new(kind, "tiny-1", &keep, &mut bytes).unwrap();
         let classification = Classification {
             verdict: Verdict::NotAQuestion { reason: Reason::Code },
             top: Level::Apply,
@@ -143,9 +202,12 @@ mod tests {
             language: Language { code: "eng".into(), confidence: 0.5, known: true },
             truncated: false,
         };
-        let good = Row { line: 3, text: Ok("a, b".into()) };
+        let kept = |value: Value| keep.iter().map(|_| value.clone()).collect();
+        let good = Row { line: 3, text: Ok("a, b".into()), kept: kept(json!([7])) };
         output.write(&good, Some(&classification)).unwrap();
-        output.write(&Row { line: 4, text: Err("no JSON".into()) }, None).unwrap();
+        output
+            .write(&Row { line: 4, text: Err("no JSON".into()), kept: kept(Value::Null) }, None)
+            .unwrap();
         output.flush().unwrap();
         drop(output);
         String::from_utf8(bytes).unwrap()
@@ -154,7 +216,7 @@ mod tests {
     #[test]
     fn columns_begin_with_the_level() {
         assert_eq!(
-            written(Kind::Lines),
+            written(Kind::Lines, &[]),
             "apply      0.250 0.000 0.500 0.000 0.000 0.125  tiny-1  a, b\nerror: no JSON\n"
         );
     }
@@ -162,7 +224,7 @@ mod tests {
     #[test]
     fn comma_separated_values_have_a_header() {
         assert_eq!(
-            written(Kind::Csv),
+            written(Kind::Csv, &[]),
             "line,text,model,level,unsure,verdict,remember,understand,apply,analyze,evaluate,create,\
              error\n\
              3,\"a, b\",tiny-1,apply,true,code,0.2500,0.0000,0.5000,0.0000,0.0000,0.1250,\n\
@@ -172,11 +234,38 @@ mod tests {
 
     #[test]
     fn each_line_of_json_is_an_object() {
-        let lines: Vec<Value> =
-            written(Kind::Jsonl).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<Value> = written(Kind::Jsonl, &[])
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(lines[0]["line"], 3);
         assert_eq!(lines[0]["level"], "apply");
         assert_eq!(lines[0]["verdict"]["reason"], "code");
-        assert_eq!(lines[1], serde_json::json!({"line": 4, "error": "no JSON"}));
+        assert_eq!(lines[1], json!({"line": 4, "error": "no JSON"}));
+    }
+
+    #[test]
+    fn what_is_kept_comes_after_the_line() {
+        let csv = written(Kind::Csv, &["id", "more"]);
+        assert!(csv.starts_with("line,id,more,text,model,"), "{csv}");
+        assert!(csv.contains("\n3,[7],[7],\"a, b\",") && csv.contains("\n4,,,,tiny-1,"), "{csv}");
+        let json = written(Kind::Jsonl, &["id"]);
+        assert!(json.starts_with(r#"{"line":3,"id":[7],"text""#), "{json}");
+        assert!(json.contains(r#"{"line":4,"id":null,"error""#), "{json}");
+    }
+
+    #[test]
+    fn names_of_the_output_itself_are_refused() {
+        let line = written(Kind::Jsonl, &[]);
+        let line: Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+        let csv = written(Kind::Csv, &[]);
+        let own = line.as_object().unwrap().keys().map(String::as_str);
+        for name in own.chain(csv.lines().next().unwrap().split(',')) {
+            let keep = [name.to_owned()];
+            let error = Output::new(Kind::Jsonl, "m", &keep, io::sink()).err();
+            assert!(error.is_some_and(|error| error.to_string().contains(name)), "{name}");
+        }
+        let keep = ["id".to_owned()];
+        assert!(Output::new(Kind::Lines, "m", &keep, io::sink()).is_err());
     }
 }
