@@ -20,7 +20,7 @@ use crate::{
     tokens::TextTokenizer,
 };
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const STUDENT: &str = "student.safetensors";
@@ -38,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) levels: Vec<Level>,
     pub(crate) encoder: EncoderConfig,
     pub(crate) student: StudentConfig,
+    pub(crate) phrases: PhrasesConfig,
     /// Names of the labelling conventions, one a head.
     pub(crate) heads: Vec<String>,
     pub(crate) calibration: Calibration,
@@ -70,6 +71,15 @@ pub(crate) struct StudentConfig {
     /// Tokens that a filter sees.
     pub(crate) width: usize,
     pub(crate) hidden: usize,
+}
+
+/// Which phrases are known.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct PhrasesConfig {
+    /// The heads whose conventions they are of.
+    pub(crate) heads: Vec<String>,
+    /// Most word pieces of one.
+    pub(crate) longest: usize,
 }
 
 /// Last step to probabilities, by which networks have read the text.
@@ -111,6 +121,8 @@ impl Config {
                 "hidden {} is no multiple of attention_heads {}",
                 encoder.hidden, encoder.attention_heads
             ))
+        } else if self.phrase_heads().len() < self.phrases.heads.len() {
+            Some(format!("phrases of {:?}, not all of which are heads", self.phrases.heads))
         } else if self.student.width.is_multiple_of(2) {
             Some(format!("width {}; it must be odd", self.student.width))
         } else if encoder.max_tokens < 3 {
@@ -131,7 +143,13 @@ impl Config {
         }
     }
 
-    fn sizes(&self) -> [usize; 10] {
+    /// The heads that have phrases, by number.
+    pub(crate) fn phrase_heads(&self) -> Vec<usize> {
+        let number = |name| self.heads.iter().position(|head| head == name);
+        self.phrases.heads.iter().filter_map(number).collect()
+    }
+
+    fn sizes(&self) -> [usize; 11] {
         let (encoder, student) = (&self.encoder, &self.student);
         [
             encoder.layers,
@@ -143,6 +161,7 @@ impl Config {
             student.filters,
             student.width,
             student.hidden,
+            self.phrases.longest,
             self.heads.len(),
         ]
     }
@@ -252,6 +271,19 @@ impl Tensors {
             Ok(values)
         } else {
             Err(self.problem(name, "holds values that are not finite"))
+        }
+    }
+
+    /// A list of whole numbers of 32 bits, each greater than the one before.
+    pub(crate) fn ascending(&self, name: &str) -> Result<Vec<u32>, Error> {
+        let length = self.tensors.info(name).and_then(|tensor| tensor.shape.first().copied());
+        let place = self.place(name, Dtype::U32, &[length.unwrap_or(0)])?;
+        let (values, _) = self.bytes(&place).as_chunks();
+        let values: Vec<u32> = values.iter().copied().map(u32::from_le_bytes).collect();
+        if values.is_sorted_by(|one, next| one < next) {
+            Ok(values)
+        } else {
+            Err(self.problem(name, "is not ascending"))
         }
     }
 

@@ -21,6 +21,7 @@ mod kernel;
 mod language;
 mod linear;
 mod numbers;
+mod phrases;
 mod rules;
 mod screen;
 mod student;

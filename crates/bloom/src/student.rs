@@ -1,5 +1,6 @@
 //! The student: a small network, taught by the encoder, that reads a text first. It looks at each
-//! word piece between its neighbours (a convolution, after Kim, 2014) and at their weighted mean.
+//! word piece between its neighbours (a convolution, after Kim, 2014) and at their weighted mean;
+//! what known phrases say is added.
 
 use std::ops::Range;
 
@@ -9,6 +10,7 @@ use crate::{
     kernel::Norm,
     linear::Linear,
     numbers::{sigmoid, softmax},
+    phrases::Phrases,
 };
 
 const EPSILON: f32 = 1e-5;
@@ -24,6 +26,7 @@ pub(crate) struct Student {
     hidden: Linear,
     output: Linear,
     route: Linear,
+    phrases: Phrases,
     calibration: Scaling,
 }
 
@@ -67,6 +70,7 @@ impl Student {
             hidden: linear("hidden", hidden, dimensions + filters)?,
             output: linear("output", 6, hidden)?,
             route: linear("route", config.heads.len(), hidden)?,
+            phrases: Phrases::new(config, tensors)?,
             calibration: config.calibration.student.clone(),
         })
     }
@@ -89,7 +93,8 @@ impl Student {
         let routes = self.route.forward(&h, hidden);
         let heads = routes.len() / texts.len().max(1);
         let pairs = logits.as_chunks().0.iter().zip(routes.chunks_exact(heads.max(1)));
-        pairs.map(|(logits, route)| self.impression(logits, route)).collect()
+        let read = texts.iter().zip(pairs);
+        read.map(|(text, (logits, route))| self.impression(text, logits, route)).collect()
     }
 
     fn embed(&self, texts: &[&[u32]]) -> Vec<f32> {
@@ -132,16 +137,18 @@ impl Student {
         sums.iter_mut().for_each(|sum| *sum /= total);
     }
 
-    fn impression(&self, logits: &[f32; 6], route: &[f32]) -> Impression {
-        let logits = logits.map(f64::from);
-        let Scaling { scale, bias } = &self.calibration;
+    fn impression(&self, text: &[u32], logits: &[f32; 6], route: &[f32]) -> Impression {
         let route: Vec<f64> = route.iter().copied().map(f64::from).collect();
+        let route = softmax(&route);
+        let mut logits = logits.map(f64::from);
+        self.phrases.add(text, &route, &mut logits);
+        let Scaling { scale, bias } = &self.calibration;
         Impression {
             logits,
             probabilities: std::array::from_fn(|level| {
                 sigmoid(scale[level] * logits[level] + bias[level])
             }),
-            route: softmax(&route),
+            route,
         }
     }
 }

@@ -1,4 +1,4 @@
-"""The model files the Rust engine reads (format 2, see FORMAT.md)."""
+"""The model files the Rust engine reads (format 3, see FORMAT.md)."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-FORMAT = 2
+FORMAT = 3
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 ENCODER = "model.safetensors"
@@ -17,7 +17,7 @@ WORDS = "words.safetensors"
 FILES = (CONFIG, TOKENIZER, STUDENT, ENCODER, WORDS)
 ROUNDED = {
     ENCODER: ("word", "qkv", "attention_output", "up", "down"),
-    STUDENT: ("embeddings", "convolution", "hidden", "output", "route"),
+    STUDENT: ("embeddings", "convolution", "hidden", "output", "route", "phrases"),
     WORDS: ("words",),
 }
 """Matrices that each file stores in 8 bits, by the last part of the name before ``.weight``."""
@@ -51,7 +51,7 @@ def quantise_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         uint8 array of the same shape with values 1..=255, and float32 scales, shape [rows].
     """
-    largest = np.abs(weight).max(axis=1)
+    largest = np.abs(weight).max(axis=1, initial=0)
     scale = np.where(largest > 0, largest / _LIMIT, 1.0).astype(np.float32)
     steps = np.rint(weight / scale[:, None]).clip(-_LIMIT, _LIMIT)
     return (steps + _ZERO).astype(np.uint8), scale
@@ -100,6 +100,8 @@ def _write_tensors(path: Path, tensors: Tensors, rounded: tuple[str, ...]) -> No
         prefix, _, last = name.rpartition(".")
         if last == "weight" and prefix.rpartition(".")[2] in rounded:
             stored[name], stored[f"{prefix}.scale"] = quantise_rows(value)
+        elif value.dtype == np.uint32:
+            stored[name] = value
         else:
             stored[name] = np.ascontiguousarray(value, dtype=np.float32)
     save_file(stored, path)

@@ -31,15 +31,17 @@ class Opinions:
         heads: the encoder's logits by head, shape [rows, heads, 6].
         student: the student's logits, shape [rows, 6].
         route: the student's logits of the heads to hear, shape [rows, heads].
+        phrases: what the texts' phrases say by head, shape [rows, heads, 6].
     """
 
     heads: Tensor
     student: Tensor
     route: Tensor
+    phrases: Tensor
 
     def first(self, count: int) -> "Opinions":
         """Those on the first ``count`` rows."""
-        return Opinions(self.heads[:count], self.student[:count], self.route[:count])
+        return Opinions(*(part[:count] for part in (self.heads, self.student, self.route, self.phrases)))
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,11 @@ def calibrate(opinions: Opinions, rows: list[Row], stop_share: float) -> Calibra
     scale, bias = calibrate_heads(opinions.heads, rows)
     heads = torch.sigmoid(opinions.heads * scale[:, None] + bias)
     sharpness, shift = calibrate_route(opinions.route, heads, rows)
-    mixed = mixture(heads, opinions.route * sharpness + shift)
-    alone = calibrate_student(opinions.student, targets)
-    stop = float(certainty(alone(opinions.student)).quantile(1 - stop_share))
-    cascade = Cascade(alone, calibrate_both(mixed, opinions.student, rows), round(stop, 4))
+    route = opinions.route * sharpness + shift
+    student = opinions.student + mixture(opinions.phrases, route)
+    alone = calibrate_student(student, targets)
+    stop = float(certainty(alone(student)).quantile(1 - stop_share))
+    cascade = Cascade(alone, calibrate_both(mixture(heads, route), student, rows), round(stop, 4))
     return Calibration(scale, bias, sharpness, shift, cascade)
 
 

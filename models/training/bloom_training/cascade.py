@@ -63,5 +63,5 @@ def logit(probability: Tensor) -> Tensor:
 
 
 def mixture(heads: Tensor, route: Tensor) -> Tensor:
-    """Mean of the heads' probabilities [rows, heads, 6], weighted by the softmax of ``route`` [rows, heads]; shape [rows, 6]."""
+    """Mean of what the heads say [rows, heads, 6], weighted by the softmax of ``route`` [rows, heads]; shape [rows, 6]."""
     return (torch.softmax(route, 1)[..., None] * heads).sum(1)

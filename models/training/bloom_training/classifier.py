@@ -7,14 +7,15 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from bloom_training import artifact, base, lessons, predict, student, word_vectors
+from bloom_training import artifact, base, lessons, phrases, predict, student, word_vectors
 from bloom_training.artifact import Artifact
 from bloom_training.cascade import BothCalibration, Cascade, StudentCalibration, certainty, mixture
 from bloom_training.data import LEVELS, Row
 from bloom_training.model import MINILM, BloomModel
+from bloom_training.phrases import Phrases
 from bloom_training.student import Student
 
-VERSION = "bloom-5"
+VERSION = "bloom-6"
 _DIGITS = 6
 
 
@@ -39,10 +40,11 @@ class Answers:
 
 @dataclass(frozen=True)
 class Classifier:
-    """Tokenizer, both networks, how they are joined, and the vectors for search (shape [V, dimensions])."""
+    """Tokenizer, both networks and the student's phrases, how they are joined, and the vectors for search (shape [V, dimensions])."""
 
     tokenizer: Tokenizer
     student: Student
+    phrases: Phrases
     encoder: BloomModel
     cascade: Cascade
     words: np.ndarray
@@ -52,6 +54,7 @@ class Classifier:
     def answers(self, rows: list[Row]) -> Answers:
         """Reads every row with both networks and says what each path gives."""
         logits, route = predict.student_logits(self.student, self.tokenizer, rows)
+        logits = logits + mixture(self.phrases.logits(self.tokenizer, rows), route)
         mixed = mixture(predict.by_head(self.encoder, self.tokenizer, rows), route)
         probabilities, stopped = self.cascade(logits, mixed)
         own = self.cascade.alone(logits)
@@ -80,7 +83,7 @@ class Classifier:
         """What the model files say."""
         tensors = {
             artifact.ENCODER: _arrays(self.encoder),
-            artifact.STUDENT: _arrays(self.student),
+            artifact.STUDENT: _arrays(self.student) | {f"phrases.{name}": value for name, value in vars(self.phrases).items()},
             artifact.WORDS: {"words.weight": self.words},
         }
         return Artifact(self._config(), self.tokenizer, tensors)
@@ -106,6 +109,7 @@ class Classifier:
                 "width": student.WIDTH,
                 "hidden": student.HIDDEN,
             },
+            "phrases": {"heads": list(phrases.CONVENTIONS), "longest": phrases.LONGEST},
             "heads": list(lessons.HEADS),
             "calibration": {
                 "student": {"scale": _rounded(alone.scale), "bias": _rounded(alone.bias)},
@@ -126,15 +130,17 @@ class Classifier:
         vocabulary = files.tokenizer.get_vocab_size()
         encoder = BloomModel(vocabulary, base.MAX_TOKENS, len(files.config["heads"]), len(LEVELS))
         small = Student(vocabulary)
-        for network, file in ((encoder, artifact.ENCODER), (small, artifact.STUDENT)):
-            network.load_state_dict({name: torch.tensor(value) for name, value in files.tensors[file].items()})
+        first = dict(files.tensors[artifact.STUDENT])
+        weighed = Phrases(*(first.pop(f"phrases.{name}") for name in ("keys", "weight", "bias")))
+        for network, tensors in ((encoder, files.tensors[artifact.ENCODER]), (small, first)):
+            network.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()})
         by_path = {
             path: {name: torch.tensor(values) for name, values in calibration.items()}
             for path, calibration in files.config["calibration"].items()
         }
         cascade = Cascade(StudentCalibration(**by_path["student"]), BothCalibration(**by_path["both"]), files.config["stop"])
         words = files.tensors[artifact.WORDS]["words.weight"]
-        return cls(files.tokenizer, small.eval(), encoder.eval(), cascade, words, files.config["abstain"])
+        return cls(files.tokenizer, small.eval(), weighed, encoder.eval(), cascade, words, files.config["abstain"])
 
 
 def _arrays(network: torch.nn.Module) -> dict[str, np.ndarray]:

@@ -14,13 +14,14 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from bloom_training import distil, lessons, predict, specialist
+from bloom_training import distil, lessons, phrases, predict, specialist
 from bloom_training.calibrate import Opinions
 from bloom_training.data import LEVELS, SOURCES, Row, tokenise
 from bloom_training.distil import StudentRecipe
 from bloom_training.fit import Recipe, fit, new_wide_model
 from bloom_training.lessons import Lessons
 from bloom_training.model import BloomModel
+from bloom_training.phrases import Phrases
 from bloom_training.polish import refit_exam_head
 from bloom_training.specialist import SpecialistRecipe
 from bloom_training.stages import kept
@@ -64,15 +65,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class Networks:
-    """A student and an encoder of one course, not calibrated."""
+    """A student with its phrases and an encoder of one course, not calibrated."""
 
     student: Student
+    phrases: Phrases
     encoder: BloomModel
 
     def opinions(self, tokenizer: Tokenizer, rows: list[Row]) -> Opinions:
-        """What both say of ``rows``."""
+        """What all say of ``rows``."""
         logits, route = predict.student_logits(self.student, tokenizer, rows)
-        return Opinions(predict.head_logits(self.encoder, tokenizer, rows), logits, route)
+        heads = predict.head_logits(self.encoder, tokenizer, rows)
+        return Opinions(heads, logits, route, self.phrases.logits(tokenizer, rows))
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,11 @@ class Trial:
     rows: list[Row]
 
     def networks(self) -> Networks:
-        """Both of them."""
+        """All of them."""
         encoder = train_encoder(self.setting, self.teacher, self.matter, ENCODER_RECIPE)
         start = distil.new_student(self.setting.tokenizer, self.setting.words, self.setting.seed)
-        return Networks(train_student(self.setting, start, encoder, self.matter, STUDENT_RECIPE), encoder)
+        student = train_student(self.setting, start, encoder, self.matter, STUDENT_RECIPE)
+        return Networks(student, phrases.train(self.setting.tokenizer, self.rows), encoder)
 
     @cached_property
     def matter(self) -> Matter:
@@ -145,12 +149,13 @@ class Trial:
 
 
 def final_networks(setting: Setting, trial: Trial, networks: Networks, fresh: list[Row]) -> Networks:
-    """The trial's student, and its encoder gone on with over its rows and those that are new to it, with itself as teacher."""
+    """The trial's student and phrases, and its encoder gone on with over its rows and those that are new to it, with itself as teacher."""
     on_fresh = lessons.from_opinions(fresh, setting.by_head("heard.pt", networks.encoder, fresh))
     on_fresh.repeats.mul_(FRESH_REPEATS)
     old = trial.matter
     matter = Matter(old.rows + fresh, old.mixed, lessons.both(old.on_rows, on_fresh), old.on_mixed)
-    return Networks(networks.student, train_encoder(setting, networks.encoder, matter, FINAL_ENCODER_RECIPE))
+    encoder = train_encoder(setting, networks.encoder, matter, FINAL_ENCODER_RECIPE)
+    return Networks(networks.student, networks.phrases, encoder)
 
 
 def train_encoder(setting: Setting, start: BloomModel, matter: Matter, recipe: Recipe) -> BloomModel:

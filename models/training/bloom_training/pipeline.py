@@ -74,10 +74,10 @@ def run(split: Split, options: Options) -> dict:
 
 
 def joined(tokenizer: Tokenizer, networks: Networks, calibration: Calibration, words: np.ndarray) -> Classifier:
-    """Both networks, calibrated, as one model."""
+    """Networks and phrases, calibrated, as one model."""
     student, encoder = copy.deepcopy(networks.student), copy.deepcopy(networks.encoder)
     calibration.apply(student, encoder)
-    return Classifier(tokenizer, student, encoder, calibration.cascade, words, ABSTAIN)
+    return Classifier(tokenizer, student, networks.phrases, encoder, calibration.cascade, words, ABSTAIN)
 
 
 def _teacher(split: Split, tokenizer: Tokenizer, old_ids: np.ndarray, options: Options) -> BloomModel:

@@ -19,6 +19,7 @@ from bloom_training import (
     fit,
     lessons,
     metrics,
+    phrases,
     pipeline,
     predict,
     specialist,
@@ -240,6 +241,37 @@ def test_the_student_learns_what_it_is_taught() -> None:
     levels, route = predict.student_logits(student, tokenizer, taught)
     assert levels.argmax(1).tolist() == targets.argmax(1).tolist()
     assert len(set(route.argmax(1).tolist())) > 1
+
+
+def test_phrases_of_exam_questions_say_what_these_were_called() -> None:
+    tokenizer, _ = base.pruned_tokenizer()
+    taught = [Row(f"{row.text} {number}", row.labels, "kaggle8k", number) for number, row in enumerate(rows(60))]
+    learned = phrases.train(tokenizer, taught + [Row("Name it.", ("create",), "edm2022", 60)] * 2)
+    assert (np.diff(learned.keys.astype(np.int64)) > 0).all()
+    assert not np.isin(phrases.keys(tokenizer.encode("Name it.").ids), learned.keys).all()
+    known = learned.logits(tokenizer, [Row("Compare part 2 of the plant.", (), "kaggle8k", 0)])[0]
+    noisy = lessons.HEADS.index("exam_noisy")
+    assert LEVELS[known[noisy].argmax()] == "analyze"
+    assert known[[head for head in range(len(lessons.HEADS)) if head != noisy]].abs().max() == 0
+
+
+def test_keys_of_phrases_are_fnv_1a_over_token_ids() -> None:
+    def fnv(ids: tuple[int, ...]) -> int:
+        key = 0x811C9DC5
+        for token in ids:
+            key = (key ^ token) * 0x01000193 % 2**32
+        return key
+
+    runs = [(2,), (7,), (3,), (2, 7), (7, 7), (7, 3), (2, 7, 7), (7, 7, 3)]
+    assert phrases.keys([2, 7, 7, 3]).tolist() == sorted(fnv(run) for run in runs)
+    assert phrases.keys([2, 3]).tolist() == sorted(fnv(run) for run in [(2,), (3,), (2, 3)])
+
+
+def test_known_phrases_of_a_text_weigh_alike() -> None:
+    known = np.union1d(phrases.keys([5, 6]), phrases.keys([9]))
+    found = phrases.features([[5, 6], [9, 9], [1, 1]], known).toarray()
+    assert (found > 0).sum(1).tolist() == [3, 1, 0]
+    assert np.square(found).sum(1).tolist() == pytest.approx([1, 1, 0])
 
 
 def test_mixed_texts_join_a_beginning_and_an_end_and_depend_on_the_seed_alone() -> None:

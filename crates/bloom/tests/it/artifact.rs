@@ -26,6 +26,13 @@ fn tensors_that_do_not_fit_are_named() {
     assert!(error.ends_with("student.safetensors: tensor route.scale is missing"), "{error}");
     let error = refused(|model| model.reshape("layers.1.up.bias", &[3]));
     assert!(error.contains("tensor layers.1.up.bias is (F32, [3]), not (F32, [24])"), "{error}");
+    let error = refused(TinyModel::reverse_phrases);
+    assert!(
+        error.ends_with("student.safetensors: tensor phrases.keys is not ascending"),
+        "{error}"
+    );
+    let error = refused(|model| model.remove("student/phrases.keys"));
+    assert!(error.contains("tensor phrases.keys is missing"), "{error}");
     let error = refused(|model| model.reshape("layers.0.down.weight", &[HIDDEN, 24]));
     assert!(error.contains("layers.0.down.weight is (F32, [16, 24]), not (U8,"), "{error}");
 }
@@ -33,11 +40,17 @@ fn tensors_that_do_not_fit_are_named() {
 #[test]
 fn configurations_that_do_not_fit_are_explained() {
     for (key, value, expected) in [
-        ("format", json!(1), "reads format 2"),
+        ("format", json!(1), "reads format 3"),
         ("levels", json!(["create"]), "six of the taxonomy"),
         ("threshold", json!(1.5), "threshold 1.5"),
         ("heads", json!([]), "must not be 0"),
-        ("heads", json!(["one"]), "tensor route.weight is"),
+        ("heads", json!(["general", "exam"]), "tensor route.weight is"),
+        (
+            "phrases",
+            json!({"heads": ["exam", "other"], "longest": 2}),
+            "not all of which are heads",
+        ),
+        ("phrases", json!({"heads": ["exam"], "longest": 0}), "must not be 0"),
         ("abstain", json!(-1), "abstain -1"),
         ("stop", json!("never"), "config.json"),
         ("calibration", json!({"scale": [1.0], "bias": [0.0]}), "config.json"),

@@ -15,6 +15,10 @@ const LAYERS: usize = 2;
 const STUDENT_DIMENSIONS: usize = 6;
 const FILTERS: usize = 10;
 const STUDENT_HIDDEN: usize = 9;
+/// The phrases that are known.
+const PHRASES: [&[usize]; 5] = [&[5], &[7, 8], &[19], &[3], &[17, 3]];
+/// The heads that they are of.
+const PHRASE_HEADS: [usize; 2] = [2, 0];
 pub(crate) const MAX_TOKENS: usize = 12;
 /// Length of a word piece's vector for search.
 pub(crate) const DIMENSIONS: usize = 5;
@@ -32,6 +36,7 @@ pub(crate) struct TinyModel {
 
 enum Stored {
     Bytes(Vec<u8>),
+    Keys(Vec<u32>),
     Floats(Vec<f32>),
 }
 
@@ -78,6 +83,17 @@ impl TinyModel {
             self.matrix(rng, name, rows, columns);
             self.floats(rng, &format!("{name}.bias"), &[rows], 0.0);
         }
+        self.matrix(rng, "student/phrases", 6 * PHRASE_HEADS.len(), PHRASES.len());
+        self.floats(rng, "student/phrases.bias", &[6 * PHRASE_HEADS.len()], 0.0);
+        let keys = (vec![PHRASES.len()], Stored::Keys(keys()));
+        self.tensors.insert("student/phrases.keys".into(), keys);
+    }
+
+    /// Puts the keys of the phrases in another order.
+    pub(crate) fn reverse_phrases(&mut self) {
+        let keys = keys().into_iter().rev().collect();
+        let keys = (vec![PHRASES.len()], Stored::Keys(keys));
+        self.tensors.insert("student/phrases.keys".into(), keys);
     }
 
     fn matrix(&mut self, rng: &mut ChaCha8Rng, name: &str, rows: usize, columns: usize) {
@@ -117,6 +133,9 @@ impl TinyModel {
             .map(|(name, (shape, stored))| {
                 let (dtype, bytes) = match stored {
                     Stored::Bytes(bytes) => (Dtype::U8, bytes.clone()),
+                    Stored::Keys(keys) => {
+                        (Dtype::U32, keys.iter().flat_map(|key| key.to_le_bytes()).collect())
+                    }
                     Stored::Floats(values) => {
                         (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
                     }
@@ -157,6 +176,7 @@ impl TinyModel {
                     |(i, &byte): (usize, &u8)| (f64::from(byte) - 128.0) * scale[i / columns];
                 bytes.iter().enumerate().map(value).collect()
             }
+            Stored::Keys(_) => unreachable!("keys are no values"),
         }
     }
 
@@ -255,9 +275,29 @@ impl TinyModel {
         self.config["calibration"][stage][part][level].as_f64().unwrap()
     }
 
+    /// How much each head is to be heard.
+    fn route(&self, ids: &[usize]) -> Vec<f64> {
+        softmax(&self.linear("student/route", &self.impression(ids)))
+    }
+
+    /// What the student and the phrases say.
+    fn logits(&self, ids: &[usize]) -> Vec<f64> {
+        let known = |phrase: &&[usize]| ids.windows(phrase.len()).any(|run| run == *phrase);
+        let known: Vec<u32> = PHRASES.into_iter().filter(known).map(key).collect();
+        let share = 1.0 / (known.len().max(1) as f64).sqrt();
+        let found: Vec<f64> =
+            keys().into_iter().map(|key| if known.contains(&key) { share } else { 0.0 }).collect();
+        let (said, route) = (self.linear("student/phrases", &found), self.route(ids));
+        let mut logits = self.linear("student/output", &self.impression(ids));
+        for (said, head) in said.chunks(6).zip(PHRASE_HEADS) {
+            logits.iter_mut().zip(said).for_each(|(logit, said)| *logit += route[head] * said);
+        }
+        logits
+    }
+
     /// Calibrated probabilities of the student alone.
     pub(crate) fn first(&self, ids: &[usize]) -> Vec<f64> {
-        let logits = self.linear("student/output", &self.impression(ids));
+        let logits = self.logits(ids);
         let level = |(level, logit): (usize, f64)| {
             let scale = self.calibration("student", "scale", level);
             sigmoid(scale * logit + self.calibration("student", "bias", level))
@@ -268,9 +308,7 @@ impl TinyModel {
     /// Calibrated probabilities of both networks.
     pub(crate) fn second(&self, ids: &[usize]) -> Vec<f64> {
         let (weight, bias) = (self.get("heads.weight"), self.get("heads.bias"));
-        let (pooled, impression) = (self.pooled(ids), self.impression(ids));
-        let route = softmax(&self.linear("student/route", &impression));
-        let logits = self.linear("student/output", &impression);
+        let (pooled, route, logits) = (self.pooled(ids), self.route(ids), self.logits(ids));
         let level = |level: usize| {
             let z = |head: usize| {
                 let row = head * 6 + level;
@@ -305,9 +343,22 @@ fn file_of(name: &str) -> &'static str {
     }
 }
 
+/// FNV-1a over whole ids.
+fn key(phrase: &[usize]) -> u32 {
+    let step = |key: u32, &id: &usize| (key ^ id as u32).wrapping_mul(16_777_619);
+    phrase.iter().fold(2_166_136_261, step)
+}
+
+/// The keys of all phrases, as stored.
+fn keys() -> Vec<u32> {
+    let mut keys = PHRASES.map(key).to_vec();
+    keys.sort_unstable();
+    keys
+}
+
 fn config() -> Value {
     json!({
-        "format": 2,
+        "format": 3,
         "version": "tiny-1",
         "levels": ["remember", "understand", "apply", "analyze", "evaluate", "create"],
         "encoder": {
@@ -319,6 +370,7 @@ fn config() -> Value {
             "dimensions": STUDENT_DIMENSIONS, "filters": FILTERS, "width": 3,
             "hidden": STUDENT_HIDDEN,
         },
+        "phrases": {"heads": ["general", "exam"], "longest": 2},
         "heads": ["exam", "objectives", "general"],
         "calibration": {
             "student": {
