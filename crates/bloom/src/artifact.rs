@@ -3,6 +3,7 @@
 //! described in models/training/FORMAT.md.
 
 use std::{
+    collections::BTreeSet,
     fs,
     ops::Range,
     path::{Path, PathBuf},
@@ -121,8 +122,8 @@ impl Config {
                 "hidden {} is no multiple of attention_heads {}",
                 encoder.hidden, encoder.attention_heads
             ))
-        } else if self.phrase_heads().len() < self.phrases.heads.len() {
-            Some(format!("phrases of {:?}, not all of which are heads", self.phrases.heads))
+        } else if BTreeSet::from_iter(self.phrase_heads()).len() < self.phrases.heads.len() {
+            Some(format!("phrases of {:?}, which must be heads, each once", self.phrases.heads))
         } else if self.student.width.is_multiple_of(2) {
             Some(format!("width {}; it must be odd", self.student.width))
         } else if encoder.max_tokens < 3 {
@@ -353,7 +354,7 @@ impl Tensors {
         Ok(self.start + start..self.start + end)
     }
 
-    fn problem(&self, name: &str, what: &str) -> Error {
+    pub(crate) fn problem(&self, name: &str, what: &str) -> Error {
         Error::Artifact { path: self.file.clone(), problem: format!("tensor {name} {what}") }
     }
 }

@@ -1,5 +1,5 @@
-//! What the phrases of a text say of its levels. A phrase is a run of a few word pieces; each that
-//! is known weighs as in a linear model, all alike before that (Wang and Manning, 2012).
+//! What the phrases of a text say of its levels. A phrase is a run of a few word pieces; the known
+//! ones are the features of a linear model, each 1 / √(their number) (after Wang and Manning, 2012).
 
 use std::iter;
 
@@ -35,6 +35,9 @@ impl Phrases {
         for output in 0..outputs {
             let column = weights.iter_mut().skip(output).step_by(outputs);
             column.zip(rows.row(output)).for_each(|(weight, value)| *weight = value);
+        }
+        if !weights.iter().all(|weight| weight.is_finite()) {
+            return Err(tensors.problem("phrases.scale", "makes weights that are not finite"));
         }
         Ok(Self {
             longest: config.phrases.longest,

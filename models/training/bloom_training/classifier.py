@@ -131,6 +131,9 @@ class Classifier:
         encoder = BloomModel(vocabulary, base.MAX_TOKENS, len(files.config["heads"]), len(LEVELS))
         small = Student(vocabulary)
         first = dict(files.tensors[artifact.STUDENT])
+        known = {"heads": list(phrases.CONVENTIONS), "longest": phrases.LONGEST}
+        if files.config["phrases"] != known:
+            raise ValueError(f"phrases of {files.config['phrases']}; this version knows {known} alone")
         weighed = Phrases(*(first.pop(f"phrases.{name}") for name in ("keys", "weight", "bias")))
         for network, tensors in ((encoder, files.tensors[artifact.ENCODER]), (small, first)):
             network.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()})

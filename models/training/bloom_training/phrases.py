@@ -1,7 +1,7 @@
 """What the phrases of a text say of its levels.
 
-A phrase is a run of up to three word pieces. Those of exam questions are weighed by logistic regression, all alike before that
-(Wang and Manning, "Baselines and bigrams", 2012). Networks forget which of two near phrases a noisy convention calls what.
+A phrase is a run of up to three word pieces. Those of exam questions are the features of a logistic regression, each
+1 / √(their number) (after Wang and Manning, "Baselines and bigrams", 2012).
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from bloom_training.lessons import HEADS
 
 CONVENTIONS = ("exam", "exam_noisy")
 """The heads whose texts' phrases are learned; learning objectives and generated questions gain nothing by theirs."""
+OUTPUTS = len(CONVENTIONS) * len(LEVELS)
 LONGEST = 3
 LEAST = 2
 """Texts that a phrase must be in to be known."""
@@ -52,15 +53,16 @@ class Phrases:
 
 
 def train(tokenizer: Tokenizer, rows: list[Row]) -> Phrases:
-    """Learns from those of ``rows`` that follow the conventions; what all or none of them are called has no weight."""
+    """Learns from those of ``rows`` that follow the conventions; a level that all or none of a convention's have gets no weights."""
     rows = [row for row in rows if SOURCES[row.source].head in CONVENTIONS]
     texts = tokenise(tokenizer, rows)
-    every, counts = np.unique(np.concatenate([keys(text) for text in texts]), return_counts=True)
-    known = every[counts >= LEAST]
-    found, heads = features(texts, known), np.array([SOURCES[row.source].head for row in rows])
-    targets, trust = np.stack([row.target for row in rows]), np.array([SOURCES[row.source].weight for row in rows])
+    known = _common(texts)
     weight = np.zeros((len(CONVENTIONS), len(LEVELS), len(known)), dtype=np.float32)
     bias = np.zeros((len(CONVENTIONS), len(LEVELS)), dtype=np.float32)
+    if not len(known):
+        return Phrases(known, weight.reshape(OUTPUTS, 0), bias.reshape(-1))
+    found, heads = features(texts, known), np.array([SOURCES[row.source].head for row in rows])
+    targets, trust = np.stack([row.target for row in rows]), np.array([SOURCES[row.source].weight for row in rows])
     for number, convention in enumerate(CONVENTIONS):
         mine = heads == convention
         for level in range(len(LEVELS)):
@@ -68,7 +70,15 @@ def train(tokenizer: Tokenizer, rows: list[Row]) -> Phrases:
                 model = LogisticRegression(C=_INVERSE_PENALTY, solver="liblinear")
                 model.fit(found[mine], targets[mine, level], sample_weight=trust[mine])
                 weight[number, level], bias[number, level] = model.coef_[0], model.intercept_[0]
-    return Phrases(known, WEIGHT * weight.reshape(-1, len(known)), WEIGHT * bias.reshape(-1))
+    return Phrases(known, WEIGHT * weight.reshape(OUTPUTS, len(known)), WEIGHT * bias.reshape(-1))
+
+
+def _common(texts: list[list[int]]) -> np.ndarray:
+    """Keys of the phrases that at least ``LEAST`` texts have, ascending."""
+    if not texts:
+        return np.zeros(0, np.uint32)
+    every, counts = np.unique(np.concatenate([keys(text) for text in texts]), return_counts=True)
+    return every[counts >= LEAST]
 
 
 def keys(text: list[int]) -> np.ndarray:

@@ -255,6 +255,14 @@ def test_phrases_of_exam_questions_say_what_these_were_called() -> None:
     assert known[[head for head in range(len(lessons.HEADS)) if head != noisy]].abs().max() == 0
 
 
+def test_without_exam_questions_no_phrases_are_known() -> None:
+    tokenizer, _ = base.pruned_tokenizer()
+    for others in ([row for row in rows(20) if row.source == "edm2022"], []):
+        learned = phrases.train(tokenizer, others)
+        assert len(learned.keys) == 0
+        assert learned.logits(tokenizer, rows(3)).abs().max() == 0
+
+
 def test_keys_of_phrases_are_fnv_1a_over_token_ids() -> None:
     def fnv(ids: tuple[int, ...]) -> int:
         key = 0x811C9DC5

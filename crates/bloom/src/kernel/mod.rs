@@ -1,8 +1,8 @@
 //! Arithmetic of the encoder on bytes: weights of 8 bits with a scale an output, activations of 7
 //! bits with a scale and a zero point a token, sums in 32 bits.
 //!
-//! With 7 bits a product of bytes and its neighbour fit in 16 bits together, which is what AVX2
-//! multiplies fastest.
+//! With 7 bits four products fit in 16 bits in nearly all rows of weights, and AVX2 is fastest at
+//! adding up in 16 bits; the other rows are made to fit when a [`Matrix`] is packed.
 //!
 //! Each set of instructions that a processor may have does the same steps. The sums are whole
 //! numbers and exact, and the steps in `f32` are done in one order, so every set gives the same

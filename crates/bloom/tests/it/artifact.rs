@@ -31,6 +31,8 @@ fn tensors_that_do_not_fit_are_named() {
         error.ends_with("student.safetensors: tensor phrases.keys is not ascending"),
         "{error}"
     );
+    let error = refused(|model| model.reshape_to("student/phrases.scale", &[12], f32::MAX));
+    assert!(error.contains("tensor phrases.scale makes weights that are not finite"), "{error}");
     let error = refused(|model| model.remove("student/phrases.keys"));
     assert!(error.contains("tensor phrases.keys is missing"), "{error}");
     let error = refused(|model| model.reshape("layers.0.down.weight", &[HIDDEN, 24]));
@@ -45,11 +47,8 @@ fn configurations_that_do_not_fit_are_explained() {
         ("threshold", json!(1.5), "threshold 1.5"),
         ("heads", json!([]), "must not be 0"),
         ("heads", json!(["general", "exam"]), "tensor route.weight is"),
-        (
-            "phrases",
-            json!({"heads": ["exam", "other"], "longest": 2}),
-            "not all of which are heads",
-        ),
+        ("phrases", json!({"heads": ["exam", "other"], "longest": 2}), "must be heads"),
+        ("phrases", json!({"heads": ["exam", "exam"], "longest": 2}), "each once"),
         ("phrases", json!({"heads": ["exam"], "longest": 0}), "must not be 0"),
         ("abstain", json!(-1), "abstain -1"),
         ("stop", json!("never"), "config.json"),

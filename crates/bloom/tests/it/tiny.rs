@@ -121,7 +121,12 @@ impl TinyModel {
 
     /// Puts a float tensor of another shape in place.
     pub(crate) fn reshape(&mut self, name: &str, shape: &[usize]) {
-        let values = vec![0.5; shape.iter().product()];
+        self.reshape_to(name, shape, 0.5);
+    }
+
+    /// The same with a value of one's own.
+    pub(crate) fn reshape_to(&mut self, name: &str, shape: &[usize], value: f32) {
+        let values = vec![value; shape.iter().product()];
         self.tensors.insert(name.to_owned(), (shape.to_vec(), Stored::Floats(values)));
     }
 

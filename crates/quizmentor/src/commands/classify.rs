@@ -25,6 +25,8 @@ use super::{bloom_engine, counter};
 
 /// Rows that a processor classifies at a time.
 const CHUNK: usize = 256;
+/// No more rows are read at a time once they hold as many bytes.
+const PIECE: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, Args)]
 pub(crate) struct Classify {
@@ -43,7 +45,7 @@ pub(crate) struct Classify {
     #[arg(long, value_name = "NAME", default_value = "text")]
     field: String,
     /// Fields or columns to copy to the output, in JSONL and CSV; repeat or separate by commas
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = name)]
     keep: Vec<String>,
     /// Where the trained models are [default: as for serve]
     #[arg(long, value_name = "DIR")]
@@ -59,6 +61,11 @@ enum Kind {
     Jsonl,
     /// Comma-separated values with a header
     Csv,
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    let name = text.trim();
+    if name.is_empty() { Err("a field has a name") } else { Ok(name.to_owned()) }
 }
 
 impl Classify {
@@ -138,7 +145,7 @@ fn classify<R: Read>(
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let mut bad = 0;
     loop {
-        let piece: Vec<Row> = rows.by_ref().take(CHUNK * workers).collect::<Result<_, _>>()?;
+        let piece = piece(&mut rows, CHUNK * workers)?;
         if piece.is_empty() {
             return Ok(bad);
         }
@@ -149,6 +156,17 @@ fn classify<R: Read>(
         output.flush()?;
         progress(piece.len() as u64);
     }
+}
+
+/// At most so many rows, fewer if they are long.
+fn piece<R: Read>(rows: &mut Rows<R>, most: usize) -> anyhow::Result<Vec<Row>> {
+    let (mut piece, mut bytes) = (Vec::new(), 0);
+    while piece.len() < most && bytes < PIECE {
+        let Some(row) = rows.next().transpose()? else { break };
+        bytes += row.bytes();
+        piece.push(row);
+    }
+    Ok(piece)
 }
 
 /// `None` for rows without a text.
@@ -180,6 +198,23 @@ mod tests {
             keep: vec![],
             models: None,
         }
+    }
+
+    #[test]
+    fn long_rows_come_in_small_pieces() {
+        let line = format!("{{\"text\": \"a\", \"more\": \"{}\"}}\n", "x".repeat(PIECE / 10));
+        let lines = line.repeat(25);
+        let keep = ["more".to_owned()];
+        let mut rows =
+            Rows::new(Kind::Jsonl, "text", &keep, BufReader::new(lines.as_bytes())).unwrap();
+        let sizes: Vec<usize> = (0..4).map(|_| piece(&mut rows, 256).unwrap().len()).collect();
+        assert_eq!(sizes, [10, 10, 5, 0]);
+    }
+
+    #[test]
+    fn names_are_trimmed_and_not_empty() {
+        assert_eq!(name(" id "), Ok("id".to_owned()));
+        assert!(name(" ").is_err());
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use std::{
     borrow::Cow,
+    collections::HashMap,
     io::{self, BufRead, BufReader, Read},
 };
 
 use anyhow::{Context, bail};
 use csv::ByteRecord;
 use quizmentor_core::limits;
-use serde_json::Value;
+use serde::de::IgnoredAny;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::Kind;
 
@@ -26,8 +28,16 @@ pub(super) struct Row {
     pub(super) line: u64,
     /// The text, or why there is none.
     pub(super) text: Result<String, String>,
-    /// The fields to keep, in their order; null where the row has none of the name.
-    pub(super) kept: Vec<Value>,
+    /// The fields to keep, in their order, as JSON; none where the row has none of the name.
+    pub(super) kept: Vec<Option<Box<RawValue>>>,
+}
+
+impl Row {
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let kept = self.kept.iter().flatten().map(|value| value.get().len());
+        self.text.as_ref().map_or(0, String::len) + kept.sum::<usize>()
+    }
 }
 
 /// The rows of a file.
@@ -83,10 +93,11 @@ impl<R: Read> Rows<R> {
             Self::Jsonl { lines, field, keep } => loop {
                 let Some(line) = lines.read()? else { return Ok(None) };
                 if !line.trim_ascii().is_empty() {
-                    let value = value_of(&line);
-                    let of = |name: &String| value.as_ref().ok()?.get(name).cloned();
-                    let kept = keep.iter().map(|name| of(name).into()).collect();
-                    let text = value.and_then(|value| text_of(value, field));
+                    let fields = fields_of(&line, field);
+                    let of = |name| Some((*fields.as_ref().ok()?.get(name)?).to_owned());
+                    let kept = keep.iter().map(|name| of(name.as_str())).collect();
+                    let text = fields.as_ref().map_err(Clone::clone);
+                    let text = text.and_then(|fields| text_of(fields, field));
                     return Ok(Some(Row { line: lines.number, text, kept }));
                 }
             },
@@ -101,7 +112,8 @@ impl<R: Read> Rows<R> {
                 let field = |column: usize| record.get(column).map(String::from_utf8_lossy);
                 let text = field(*column).map(Cow::into_owned);
                 let text = text.ok_or_else(|| format!("only {} columns", record.len()));
-                let kept = keep.iter().map(|&column| field(column).into()).collect();
+                let kept = keep.iter().map(|&column| field(column).map(|text| to_raw_value(&text)));
+                let kept = kept.map(Option::transpose).collect::<Result<_, _>>()?;
                 Ok(Some(Row { line, text, kept }))
             }
         }
@@ -116,24 +128,36 @@ impl<R: Read> Iterator for Rows<R> {
     }
 }
 
-fn value_of(line: &[u8]) -> Result<Value, String> {
+/// The fields of a line of JSON as they stand. A line that is but a string is the text.
+fn fields_of<'a>(
+    line: &'a [u8],
+    field: &'a str,
+) -> Result<HashMap<Cow<'a, str>, &'a RawValue>, String> {
     if line.len() > JSON_LINE {
         return Err(format!("longer than {JSON_LINE} bytes"));
     }
-    serde_json::from_slice(line).map_err(|error| format!("no JSON: {error}"))
+    let problem = |error| format!("no JSON: {error}");
+    match line.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice(line).map_err(problem),
+        Some(b'"') => {
+            let text = serde_json::from_slice(line).map_err(problem)?;
+            Ok(HashMap::from([(field.into(), text)]))
+        }
+        _ => {
+            serde_json::from_slice::<IgnoredAny>(line).map_err(problem)?;
+            Err("neither an object nor a string".into())
+        }
+    }
 }
 
-/// The text of a row that is a JSON string or an object with the field.
-fn text_of(value: Value, field: &str) -> Result<String, String> {
-    match value {
-        Value::String(text) => Ok(text),
-        Value::Object(mut object) => match object.remove(field) {
-            Some(Value::String(text)) => Ok(text),
-            Some(_) => Err(format!("{field:?} is no string")),
-            None => Err(format!("no field {field:?}; --field names the one with the text")),
-        },
-        _ => Err("neither an object nor a string".into()),
+fn text_of(fields: &HashMap<Cow<'_, str>, &RawValue>, field: &str) -> Result<String, String> {
+    let Some(value) = fields.get(field) else {
+        return Err(format!("no field {field:?}; --field names the one with the text"));
+    };
+    if !value.get().starts_with('"') {
+        return Err(format!("{field:?} is no string"));
     }
+    serde_json::from_str(value.get()).map_err(|error| format!("{field:?} is no text: {error}"))
 }
 
 /// Refuses to read more than is left to a row: a quote that is never closed would take the rest of
@@ -201,8 +225,6 @@ impl<R: Read> Lines<R> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn rows(kind: Kind, bytes: &[u8]) -> Vec<(u64, Result<String, String>)> {
@@ -290,23 +312,31 @@ mod tests {
         assert!(error.to_string().starts_with("no column \"stem\""), "{error}");
     }
 
-    fn kept(kind: Kind, bytes: &[u8]) -> Vec<Vec<Value>> {
+    /// What is kept of `id` and `more`, as JSON.
+    fn kept(kind: Kind, bytes: &[u8]) -> Vec<String> {
         let keep = ["id".to_owned(), "more".to_owned()];
         let rows = Rows::new(kind, "text", &keep, BufReader::new(bytes)).unwrap();
-        rows.map(|row| row.unwrap().kept).collect()
+        rows.map(|row| serde_json::to_string(&row.unwrap().kept).unwrap()).collect()
     }
 
     #[test]
-    fn other_fields_are_kept_where_there_are_any() {
+    fn other_fields_are_kept_as_they_stand_where_there_are_any() {
         let read = kept(
             Kind::Jsonl,
-            b"{\"text\": \"a\", \"id\": 7, \"more\": [1]}\n{\"id\": \"b\"}\n\"c\"\nno\n",
+            b"{\"text\": \"a\", \"id\": 12345678901234567890123, \"more\": {\"b\":1.10, \"a\":2}}\n\
+              {\"i\\u0064\": \"b\"}\n\"c\"\nno\n",
         );
-        let expected =
-            [json!([7, [1]]), json!(["b", null]), json!([null, null]), json!([null, null])];
-        assert_eq!(json!(read), json!(expected));
+        assert_eq!(
+            read,
+            [
+                "[12345678901234567890123,{\"b\":1.10, \"a\":2}]",
+                "[\"b\",null]",
+                "[null,null]",
+                "[null,null]",
+            ]
+        );
         let read = kept(Kind::Csv, b"more,text,id\n1,a,x\n2\n");
-        assert_eq!(json!(read), json!([["x", "1"], [null, "2"]]));
+        assert_eq!(read, ["[\"x\",\"1\"]", "[null,\"2\"]"]);
     }
 
     #[test]

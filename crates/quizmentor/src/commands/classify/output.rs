@@ -1,6 +1,7 @@
 //! Classified rows as columns, JSON lines or CSV.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{self, Write},
 };
@@ -9,12 +10,12 @@ use anyhow::{Context, bail};
 use quizmentor_bloom::Classification;
 use quizmentor_core::Level;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Kind, input::Row};
 
-/// Names that the output has itself, in JSONL or in CSV.
-const OWN: [&str; 18] = [
+/// The fields that a line of JSON has itself.
+const JSON: [&str; 12] = [
     "line",
     "error",
     "text",
@@ -27,13 +28,9 @@ const OWN: [&str; 18] = [
     "probabilities",
     "language",
     "truncated",
-    "remember",
-    "understand",
-    "apply",
-    "analyze",
-    "evaluate",
-    "create",
 ];
+/// The columns that CSV has itself, but for the levels.
+const CSV: [&str; 7] = ["line", "text", "model", "level", "unsure", "verdict", "error"];
 
 /// Writes one row for each that was read, whether it could be classified or not.
 pub(super) enum Output<'a, W: Write> {
@@ -47,7 +44,7 @@ pub(super) enum Output<'a, W: Write> {
 struct Line<'a> {
     line: u64,
     #[serde(flatten)]
-    kept: BTreeMap<&'a str, &'a Value>,
+    kept: BTreeMap<&'a str, &'a Option<Box<RawValue>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,18 +70,23 @@ impl<'a, W: Write> Output<'a, W> {
         keep: &'a [String],
         out: W,
     ) -> anyhow::Result<Self> {
-        if let Some(name) = keep.iter().find(|name| OWN.contains(&name.as_str())) {
-            bail!("--keep {name}: the output has a field of this name itself");
+        let levels = Level::ALL.map(Level::name);
+        let own = |name: &str| match kind {
+            Kind::Lines => false,
+            Kind::Jsonl => JSON.contains(&name),
+            Kind::Csv => CSV.contains(&name) || levels.contains(&name),
+        };
+        if let Some(name) = keep.iter().find(|name| own(name)) {
+            bail!("--keep {name}: the output has a field of this name; rename it in the input");
         }
         Ok(match kind {
             Kind::Lines if !keep.is_empty() => {
-                bail!("plain columns have no room for what is to be kept; --to jsonl or csv has")
+                bail!("plain lines keep no fields; --from and --to tell what is read and printed")
             }
             Kind::Lines => Self::Columns { model, out },
             Kind::Jsonl => Self::Jsonl { model, keep, out },
             Kind::Csv => {
                 let mut out = Box::new(csv::Writer::from_writer(out));
-                let levels = Level::ALL.map(Level::name);
                 let keep = keep.iter().map(String::as_str);
                 let found = ["text", "model", "level", "unsure", "verdict"];
                 let header = ["line"].into_iter().chain(keep).chain(found).chain(levels);
@@ -119,7 +121,7 @@ impl<'a, W: Write> Output<'a, W> {
             Self::Csv { model, out } => {
                 out.write_field(row.line.to_string())?;
                 for value in &row.kept {
-                    out.write_field(plain(value))?;
+                    out.write_field(plain(value.as_deref())?.as_bytes())?;
                 }
                 out.write_field(text.unwrap_or_default())?;
                 out.write_field(*model)?;
@@ -141,12 +143,12 @@ impl<'a, W: Write> Output<'a, W> {
     }
 }
 
-/// A string as it is, nothing for null, else JSON.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
+/// A string without its quotes, nothing for null, else the JSON as it stands.
+fn plain(value: Option<&RawValue>) -> serde_json::Result<Cow<'_, str>> {
+    match value.map(RawValue::get) {
+        None | Some("null") => Ok("".into()),
+        Some(text) if text.starts_with('"') => serde_json::from_str(text).map(Cow::Owned),
+        Some(other) => Ok(other.into()),
     }
 }
 
@@ -185,7 +187,7 @@ fn fields(found: Option<&Classification>) -> anyhow::Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use quizmentor_bloom::{Language, Reason, Verdict};
-    use serde_json::json;
+    use serde_json::{Value, json, value::to_raw_value};
 
     use super::*;
 
@@ -202,11 +204,14 @@ mod tests {
             language: Language { code: "eng".into(), confidence: 0.5, known: true },
             truncated: false,
         };
-        let kept = |value: Value| keep.iter().map(|_| value.clone()).collect();
-        let good = Row { line: 3, text: Ok("a, b".into()), kept: kept(json!([7])) };
+        let kept = |value: Option<Value>| {
+            let value = value.map(|value| to_raw_value(&value).unwrap());
+            keep.iter().map(|_| value.clone()).collect()
+        };
+        let good = Row { line: 3, text: Ok("a, b".into()), kept: kept(Some(json!([7]))) };
         output.write(&good, Some(&classification)).unwrap();
         output
-            .write(&Row { line: 4, text: Err("no JSON".into()), kept: kept(Value::Null) }, None)
+            .write(&Row { line: 4, text: Err("no JSON".into()), kept: kept(None) }, None)
             .unwrap();
         output.flush().unwrap();
         drop(output);
@@ -259,12 +264,15 @@ mod tests {
         let line = written(Kind::Jsonl, &[]);
         let line: Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
         let csv = written(Kind::Csv, &[]);
-        let own = line.as_object().unwrap().keys().map(String::as_str);
-        for name in own.chain(csv.lines().next().unwrap().split(',')) {
+        let refused = |kind, name: &str| {
             let keep = [name.to_owned()];
-            let error = Output::new(Kind::Jsonl, "m", &keep, io::sink()).err();
+            let error = Output::new(kind, "m", &keep, io::sink()).err();
             assert!(error.is_some_and(|error| error.to_string().contains(name)), "{name}");
-        }
+        };
+        line.as_object().unwrap().keys().for_each(|name| refused(Kind::Jsonl, name));
+        csv.lines().next().unwrap().split(',').for_each(|name| refused(Kind::Csv, name));
+        let keep = ["top".to_owned()];
+        assert!(Output::new(Kind::Csv, "m", &keep, io::sink()).is_ok());
         let keep = ["id".to_owned()];
         assert!(Output::new(Kind::Lines, "m", &keep, io::sink()).is_err());
     }
