@@ -29,7 +29,8 @@ def main() -> None:
     figures = run(split, options)
     text = json.dumps(figures, indent=1)
     (options.work / "report.json").write_text(text + "\n", encoding="utf-8")
-    print(f"Figures in {options.work / 'report.json'}, model in {options.out}")
+    written = f", model in {options.out}" if "sha256" in figures else ""
+    print(f"Figures in {options.work / 'report.json'}{written}")
 
 
 def _parser() -> argparse.ArgumentParser:
