@@ -52,7 +52,8 @@ def run(split: Split, options: Options) -> dict:
 
     course = Trial(setting("trial"), _teacher(split, tokenizer, old_ids, options), split.train)
     trial, fresh = course.networks(), split.dev + split.test
-    said = kept(options.work / "trial" / "opinions.pt", f"{len(fresh)}", lambda: vars(trial.opinions(tokenizer, fresh)))
+    identity = f"{len(fresh)} rows, {len(trial.phrases.keys)} phrases"
+    said = kept(options.work / "trial" / "opinions.pt", identity, lambda: vars(trial.opinions(tokenizer, fresh)))
     opinions = Opinions(**said)
     by_dev = calibrate(opinions.first(len(split.dev)), split.dev, STOP_SHARE)
     in_float = joined(tokenizer, trial, by_dev, vectors)

@@ -85,14 +85,16 @@ impl TinyModel {
         }
         self.matrix(rng, "student/phrases", 6 * PHRASE_HEADS.len(), PHRASES.len());
         self.floats(rng, "student/phrases.bias", &[6 * PHRASE_HEADS.len()], 0.0);
-        let keys = (vec![PHRASES.len()], Stored::Keys(keys()));
-        self.tensors.insert("student/phrases.keys".into(), keys);
+        self.phrase_keys(keys());
     }
 
     /// Puts the keys of the phrases in another order.
     pub(crate) fn reverse_phrases(&mut self) {
-        let keys = keys().into_iter().rev().collect();
-        let keys = (vec![PHRASES.len()], Stored::Keys(keys));
+        self.phrase_keys(keys().into_iter().rev().collect());
+    }
+
+    fn phrase_keys(&mut self, keys: Vec<u32>) {
+        let keys = (vec![keys.len()], Stored::Keys(keys));
         self.tensors.insert("student/phrases.keys".into(), keys);
     }
 

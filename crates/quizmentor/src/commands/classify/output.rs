@@ -29,8 +29,19 @@ const JSON: [&str; 12] = [
     "language",
     "truncated",
 ];
-/// The columns that CSV has itself, but for the levels.
-const CSV: [&str; 7] = ["line", "text", "model", "level", "unsure", "verdict", "error"];
+
+/// The names of fields that a kind of output has itself, in order.
+fn own(kind: Kind) -> Vec<&'static str> {
+    match kind {
+        Kind::Lines => vec![],
+        Kind::Jsonl => JSON.to_vec(),
+        Kind::Csv => {
+            let levels = Level::ALL.map(Level::name);
+            [&["line", "text", "model", "level", "unsure", "verdict"], &levels[..], &["error"]]
+                .concat()
+        }
+    }
+}
 
 /// Writes one row for each that was read, whether it could be classified or not.
 pub(super) enum Output<'a, W: Write> {
@@ -70,13 +81,8 @@ impl<'a, W: Write> Output<'a, W> {
         keep: &'a [String],
         out: W,
     ) -> anyhow::Result<Self> {
-        let levels = Level::ALL.map(Level::name);
-        let own = |name: &str| match kind {
-            Kind::Lines => false,
-            Kind::Jsonl => JSON.contains(&name),
-            Kind::Csv => CSV.contains(&name) || levels.contains(&name),
-        };
-        if let Some(name) = keep.iter().find(|name| own(name)) {
+        let mut own = own(kind);
+        if let Some(name) = keep.iter().find(|name| own.contains(&name.as_str())) {
             bail!("--keep {name}: the output has a field of this name; rename it in the input");
         }
         Ok(match kind {
@@ -87,10 +93,8 @@ impl<'a, W: Write> Output<'a, W> {
             Kind::Jsonl => Self::Jsonl { model, keep, out },
             Kind::Csv => {
                 let mut out = Box::new(csv::Writer::from_writer(out));
-                let keep = keep.iter().map(String::as_str);
-                let found = ["text", "model", "level", "unsure", "verdict"];
-                let header = ["line"].into_iter().chain(keep).chain(found).chain(levels);
-                out.write_record(header.chain(["error"]))?;
+                own.splice(1..1, keep.iter().map(String::as_str));
+                out.write_record(own)?;
                 Self::Csv { model, out }
             }
         })
